@@ -1,0 +1,1 @@
+"""Runtimes that evaluate the network, all behind `keyboard_lm.backends.protocol.Backend`."""

@@ -1,0 +1,42 @@
+"""The one exception family that callers need to catch."""
+
+
+class KeyboardLMError(Exception):
+    """Base of every error this project raises on purpose.
+
+    A message says what is wrong, where, and what to do next, in one line: the command line prints it as it is.
+    """
+
+
+class ConfigError(KeyboardLMError):
+    """A configuration is not valid; the message lists every mistake found."""
+
+
+class CheckpointError(KeyboardLMError):
+    """A checkpoint folder is missing, damaged, or its parts do not belong together."""
+
+
+class DataError(KeyboardLMError):
+    """A corpus, a shard or an evaluation file cannot be used."""
+
+
+class TrainingError(KeyboardLMError):
+    """A training run cannot start, continue or be saved."""
+
+
+class ContextLengthError(KeyboardLMError):
+    """More tokens were given to a backend than its KV cache has slots for."""
+
+
+class MissingExtraError(KeyboardLMError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: the import that failed, for example ``"torch"``.
+        extra: the extra of this distribution that brings it, for example ``"train"``.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'keyboard-lm[{extra}]'")
+        self.package = package
+        self.extra = extra

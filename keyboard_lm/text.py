@@ -1,0 +1,275 @@
+"""The keyboard text form: typed text as space-separated tokens whose ends are visible.
+
+`docs/text.md` is the specification. In short: a message becomes a line of *form tokens* joined by one space. A word
+is one token with its contraction; punctuation, emoji and emoticons are tokens of their own; the space between two
+tokens follows a default that depends on their classes, and a token that departs from its default carries a mark
+(``⁀`` no space, ``␣`` a space). Words that start a sentence lose the capital that a phone's keyboard puts there.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+JOIN = "\u2040"  # ⁀ : no space here, although the default has one
+SPACE = "\u2423"  # ␣ : a space here, although the default has none
+META_SPACE = "\u2581"  # ▁ : SentencePiece's own symbol for a space; it never reaches the tokenizer as text
+
+# Everything that is not white space, punctuation or an emoji belongs to a word: letters, digits, and the combining
+# marks and joiners that scripts other than Latin write inside words.
+_PUNCTUATION = (
+    r"!-/:-@\[-`{-~"  # ASCII
+    r"\u00a1-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"  # Latin-1
+    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2122\u2190-\u22ff"  # general punctuation, currency, arrows, maths
+    r"\u3001-\u3003\u3008-\u3011\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK and full width
+)
+_PICTOGRAPH = r"\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\U0001f000-\U0001faff"
+_WORD = rf"[^\s{_PUNCTUATION}{_PICTOGRAPH}]"
+_EMOJI = (
+    r"[\U0001f1e6-\U0001f1ff]{2}"  # flags
+    r"|[0-9#*]\ufe0f?\u20e3"  # key caps
+    rf"|[{_PICTOGRAPH}]"
+    r"(?:[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"  # presentation, skin tone, tags
+    rf"|\u200d[{_PICTOGRAPH}])*"  # joined sequences (family, professions)
+)
+_EMOTICON = r"(?:[:;=]['^o-]?[)(\]\[DPpOo/\\|*3S]|</?3|[xX]D|\^_+\^|-_+-|[Tt]_[Tt]|[oO]_[oO]|:'\()"
+
+_TOKEN = re.compile(
+    rf"(?P<emoji>{_EMOJI})"
+    rf"|(?P<emoticon>(?<!\S){_EMOTICON}(?![^\s.,!?]))"
+    r"|(?P<dotted>(?<![^\W_])(?:[^\W\d_]\.){2,})"  # a.m., U.S., e.g.
+    rf"|(?P<word>{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*)"
+    r"|(?P<punct>\.{2,}|[!?]+|-{2,}|\*+|_+|=+|~+|[^\s])"
+)
+_PARTIAL = re.compile(rf"(?<![^\s{_PUNCTUATION}{_PICTOGRAPH}])(?:{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*'?)\Z")
+
+# Spacing classes of punctuation: (attaches to the left, attaches to the right).
+_CLOSERS = frozenset(".,!?;:)]}%\u2026\u00b0\u2122\u00ae\u3001\u3002\uff0c\uff01\uff1f")
+_OPENERS = frozenset("([{#@$\u00a3\u20ac\u00bf\u00a1")
+_GLUE = frozenset("-/_\\\u2010\u2011\u2013\u2014")
+_QUOTES = frozenset("\"'`")
+_SENTENCE_ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f")
+
+_STRAIGHT = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u02bc": "'", "\uff07": "'",
+        "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "\u2033": '"', "\uff02": '"',
+        JOIN: None, SPACE: None, META_SPACE: "_", "\u00ad": None, "\ufeff": None, "\u200b": None,
+    }
+)  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufff9-\ufffb\u2060-\u2064\u206a-\u206f]")
+_LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_BLANK = re.compile(r"\s+")
+_FIRST_PERSON = frozenset({"I", "I'm", "I've", "I'll", "I'd"})
+
+
+def normalise(text: str) -> str:
+    """Return `text` in NFC, with straight quotes, single spaces, and without control characters.
+
+    Line breaks survive as one ``\\n`` each (they separate messages); blank lines are dropped.
+    """
+    text = _CONTROL.sub("", text).translate(_STRAIGHT)
+    # Both steps can enable each other (a dropped mark lets two characters compose), so NFC comes last.
+    lines = (_BLANK.sub(" ", line).strip() for line in _LINE_BREAK.split(unicodedata.normalize("NFC", text)))
+    return "\n".join(line for line in lines if line)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedText:
+    """A text field as the predictor sees it.
+
+    Attributes:
+        messages: form tokens of each finished line, oldest first; the last entry is the line being typed.
+        partial: the word under the cursor as typed (not true-cased), ``""`` between words.
+        starts_sentence: whether the word under the cursor, or the next one, takes a sentence capital.
+        space_before: whether white space (or nothing) stands before the word under the cursor or the cursor itself.
+    """
+
+    messages: tuple[tuple[str, ...], ...]
+    partial: str
+    starts_sentence: bool
+    space_before: bool
+
+
+class TextForm:
+    """Converts between typed text and the keyboard text form.
+
+    Args:
+        proper_nouns: words, as cased inside a sentence (``"Mary"``), that keep their capital at a sentence start.
+    """
+
+    def __init__(self, proper_nouns: Iterable[str] = ()) -> None:
+        self.proper_nouns = frozenset(proper_nouns)
+
+    def encode(self, message: str) -> str:
+        """Return the form of one message (a line break counts as a space)."""
+        return " ".join(self.encode_tokens(normalise(message).replace("\n", " ")))
+
+    def encode_tokens(self, message: str) -> list[str]:
+        """Return the form tokens of one message that `normalise` has already seen."""
+        return [token for token, _ in self._encode(message)]
+
+    def _encode(self, message: str) -> Iterator[tuple[str, bool]]:
+        # Yields (form token, whether the word after it starts a sentence). One token is held back: the mark for a
+        # missing or extra space before a word sits on the punctuation in front of that word.
+        spacing = _Spacing()
+        held: str | None = None
+        held_is_word = False
+        end = 0
+        case = _SentenceCase()
+        for match in _TOKEN.finditer(message):
+            token = match.group()
+            kind = match.lastgroup
+            is_word = kind == "word" or kind == "dotted"
+            start = match.start()
+            spaced = start > end
+            end = match.end()
+            default = spacing.space_before(token, kind == "punct")
+            text = token
+            if kind == "word" and case.starts_at(spaced):
+                text = self._lower_sentence_start(token)
+            if held is not None:
+                if spaced != default:
+                    mark = SPACE if spaced else JOIN
+                    if is_word and not held_is_word:
+                        held += mark
+                    else:
+                        text = mark + text
+                yield held, before_case
+            case.feed(token, kind == "punct", is_word)
+            before_case = case.starts
+            held, held_is_word = text, is_word
+        if held is not None:
+            yield held, before_case
+
+    def _lower_sentence_start(self, word: str) -> str:
+        first = word[0]
+        if not first.isupper() or word in _FIRST_PERSON or word in self.proper_nouns:
+            return word
+        rest = word[1:]
+        lowered = first.lower()
+        if rest != rest.lower() or len(lowered) != 1 or lowered.upper() != first:
+            return word
+        return lowered + rest
+
+    def decode(self, form: str) -> str:
+        """Return the text that a form stands for, with sentence capitals put back."""
+        return self.join(form.split())
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Return the text of one message given its form tokens."""
+        spacing = _Spacing()
+        case = _SentenceCase()
+        parts: list[str] = []
+        forced: str | None = None
+        for marked in tokens:
+            prefix, token, suffix = split_marks(marked)
+            if not token:
+                continue
+            kind = token_kind(token)
+            default = spacing.space_before(token, kind == "punct")
+            mark = forced or prefix
+            spaced = default if not mark else mark == SPACE
+            if parts and spaced:
+                parts.append(" ")
+            parts.append(capitalise(token) if kind == "word" and case.starts_at(spaced) else token)
+            case.feed(token, kind == "punct", kind in ("word", "dotted"))
+            forced = suffix
+        return "".join(parts)
+
+    def split_typed(self, text: str) -> TypedText:
+        """Split the text before the cursor into finished form tokens and the word being typed."""
+        lines = _LINE_BREAK.split(text)
+        messages = [tuple(self.encode_tokens(line)) for raw in lines[:-1] if (line := normalise(raw))]
+        raw = lines[-1]
+        line = normalise(raw)
+        ends_blank = not line or raw[-1:].isspace()
+        match = None if ends_blank else _PARTIAL.search(line)
+        partial = match.group() if match else ""
+        head = line[: match.start()] if match else line
+        space_before = ends_blank if not partial else not head or head.endswith(" ")
+        tokens: list[str] = []
+        starts = True
+        for token, starts in self._encode(head):  # noqa: B007  (the last value is wanted)
+            tokens.append(token)
+        return TypedText((*messages, tuple(tokens)), partial, starts, space_before)
+
+
+def capitalise(word: str) -> str:
+    """Return `word` with the capital that a keyboard gives to the first word of a sentence.
+
+    Words with a capital inside (``iPhone``) and letters whose capital is not one character stay as they are.
+    """
+    first = word[:1]
+    upper = first.upper()
+    if word != word.lower() or len(upper) != 1 or upper.lower() != first:
+        return word
+    return upper + word[1:]
+
+
+def token_kind(token: str) -> str:
+    """Return ``word``, ``dotted``, ``punct``, ``emoji`` or ``emoticon`` for a form token without its marks."""
+    match = _TOKEN.match(token)
+    return match.lastgroup if match and match.lastgroup else "punct"
+
+
+def split_marks(marked: str) -> tuple[str | None, str, str | None]:
+    """Split a form token into (mark before it, the token, mark after it)."""
+    prefix = marked[0] if marked[0] in (JOIN, SPACE) else None
+    token = marked[1:] if prefix else marked
+    suffix = token[-1] if token and token[-1] in (JOIN, SPACE) else None
+    return prefix, token[:-1] if suffix else token, suffix
+
+
+class _Spacing:
+    """The default space between two tokens, from their classes and the open quotes."""
+
+    def __init__(self) -> None:
+        self._glued_right = False
+        self._open: set[str] = set()
+
+    def space_before(self, token: str, is_punctuation: bool) -> bool:
+        """Return whether a space stands before `token` by default, then move past it."""
+        glued_left = glued_right = False
+        if is_punctuation:
+            first = token[0]
+            if first in _CLOSERS:
+                glued_left = True
+            elif first in _OPENERS:
+                glued_right = True
+            elif first in _GLUE:
+                glued_left = glued_right = True
+            elif first in _QUOTES:
+                if first in self._open:
+                    self._open.remove(first)
+                    glued_left = True
+                else:
+                    self._open.add(first)
+                    glued_right = True
+        space = not (glued_left or self._glued_right)
+        self._glued_right = glued_right
+        return space
+
+
+class _SentenceCase:
+    """Whether the next word is the first of a sentence."""
+
+    def __init__(self) -> None:
+        self.starts = True
+        self._after_end = False
+
+    def starts_at(self, spaced: bool) -> bool:
+        """Return whether a word here takes the capital; in ``example.com`` the second one does not."""
+        return self.starts and (spaced or not self._after_end)
+
+    def feed(self, token: str, is_punctuation: bool, is_word: bool) -> None:
+        self._after_end = False
+        if is_word:
+            self.starts = False
+        elif is_punctuation:
+            if token[-1] in _SENTENCE_ENDS and not token.startswith(".."):
+                self.starts = self._after_end = True
+            elif token[0] not in _QUOTES and token[0] not in _OPENERS and token[0] not in ")]}":
+                self.starts = False

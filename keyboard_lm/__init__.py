@@ -1,0 +1,3 @@
+"""Next-word prediction for phone keyboards."""
+
+__version__ = "0.1.0"

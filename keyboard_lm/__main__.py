@@ -1,0 +1,5 @@
+"""Lets `python -m keyboard_lm` stand for `keyboard-lm`."""
+
+from keyboard_lm.cli import main
+
+main()

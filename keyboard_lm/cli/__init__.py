@@ -1,0 +1,62 @@
+"""The `keyboard-lm` command line: a group that imports a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from keyboard_lm import __version__
+from keyboard_lm.errors import KeyboardLMError
+
+# Command name -> one line of help; the module of the same name (dashes as underscores) holds `command`. The lines are
+# here so that `--help` imports no command.
+COMMANDS = {
+    "suggest": "Show the suggestion bar for a text.",
+    "sizes": "List the model sizes.",
+    "corpus": "Turn text into tokenized training shards.",
+    "train": "Train a model.",
+    "eval": "Measure a model on text.",
+    "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
+    "bench": "Measure speed and memory on this machine.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group over `COMMANDS` that reports every expected error as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"keyboard_lm.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardLMError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except MemoryError:
+            click.echo("error: not enough memory; use a smaller size or batch", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:
+            # The reader (say, `head`) has gone: nothing is wrong, and nothing more can be written.
+            sys.stderr.close()
+            ctx.exit(0)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="keyboard-lm")
+def main() -> None:
+    """Next-word prediction for phone keyboards: train, export, suggest."""

@@ -22,17 +22,20 @@ META_SPACE = "\u2581"  # ▁ : SentencePiece's own symbol for a space; it never 
 _PUNCTUATION = (
     r"!-/:-@\[-`{-~"  # ASCII
     r"\u00a1-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"  # Latin-1
-    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2122\u2190-\u22ff"  # general punctuation, currency, arrows, maths
-    r"\u3001-\u3003\u3008-\u3011\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK and full width
+    r"\u055a-\u055f\u0589\u058a\u05be\u05c0\u05c3\u05f3\u05f4"  # Armenian, Hebrew
+    r"\u060c\u060d\u061b\u061d-\u061f\u066a-\u066d\u06d4\u0964\u0965"  # Arabic, Devanagari
+    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2122\u2190-\u22ff\u2e00-\u2e7f"  # general, currency, arrows, maths
+    r"\u3001-\u3003\u3008-\u3020\u3030\u303d\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK
 )
-_PICTOGRAPH = r"\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\U0001f000-\U0001faff"
+_PICTOGRAPH = r"\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _WORD = rf"[^\s{_PUNCTUATION}{_PICTOGRAPH}]"
 _EMOJI = (
     r"[\U0001f1e6-\U0001f1ff]{2}"  # flags
     r"|[0-9#*]\ufe0f?\u20e3"  # key caps
+    r"|[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u24c2\u2934\u2935\u3030\u303d\u3297\u3299]\ufe0f"  # signs
     rf"|[{_PICTOGRAPH}]"
     r"(?:[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"  # presentation, skin tone, tags
-    rf"|\u200d[{_PICTOGRAPH}])*"  # joined sequences (family, professions)
+    rf"|\u200d[{_PICTOGRAPH}\u2194-\u2199])*"  # joined sequences (family, professions, nodding)
 )
 _EMOTICON = r"(?:[:;=]['^o-]?[)(\]\[DPpOo/\\|*3S]|</?3|[xX]D|\^_+\^|-_+-|[Tt]_[Tt]|[oO]_[oO]|:'\()"
 
@@ -43,7 +46,8 @@ _TOKEN = re.compile(
     rf"|(?P<word>{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*)"
     r"|(?P<punct>\.{2,}|[!?]+|-{2,}|\*+|_+|=+|~+|[^\s])"
 )
-_PARTIAL = re.compile(rf"(?<![^\s{_PUNCTUATION}{_PICTOGRAPH}])(?:{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*'?)\Z")
+_LETTER_EMOTICONS = frozenset({"xD", "XD"})  # the ones that would be words where an emoticon cannot stand
+_PROBE = "x"  # any word: shows which marks the tokens before the cursor take
 
 # Spacing classes of punctuation: (attaches to the left, attaches to the right).
 _CLOSERS = frozenset(".,!?;:)]}%\u2026\u00b0\u2122\u00ae\u3001\u3002\uff0c\uff01\uff1f")
@@ -59,7 +63,9 @@ _STRAIGHT = str.maketrans(
         JOIN: None, SPACE: None, META_SPACE: "_", "\u00ad": None, "\ufeff": None, "\u200b": None,
     }
 )  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufff9-\ufffb\u2060-\u2064\u206a-\u206f]")
+_CONTROL = re.compile(  # C0, C1, directional and invisible formatting, lone surrogates
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufff9-\ufffb\ud800-\udfff]"
+)
 _LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _BLANK = re.compile(r"\s+")
 _FIRST_PERSON = frozenset({"I", "I'm", "I've", "I'll", "I'd"})
@@ -112,37 +118,37 @@ class TextForm:
         return [token for token, _ in self._encode(message)]
 
     def _encode(self, message: str) -> Iterator[tuple[str, bool]]:
-        # Yields (form token, whether the word after it starts a sentence). One token is held back: the mark for a
+        # Yields (form token, whether a word in its place starts a sentence). One token is held back: the mark for a
         # missing or extra space before a word sits on the punctuation in front of that word.
         spacing = _Spacing()
-        held: str | None = None
+        case = _SentenceCase()
+        held: tuple[str, bool] | None = None
         held_is_word = False
         end = 0
-        case = _SentenceCase()
         for match in _TOKEN.finditer(message):
-            token = match.group()
+            text = token = match.group()
             kind = match.lastgroup
+            if kind == "word" and token in _LETTER_EMOTICONS:
+                kind = "emoticon"  # as `token_kind` says, so that `join` sees what was seen here
             is_word = kind == "word" or kind == "dotted"
-            start = match.start()
-            spaced = start > end
+            spaced = match.start() > end
             end = match.end()
-            default = spacing.space_before(token, kind == "punct")
-            text = token
-            if kind == "word" and case.starts_at(spaced):
+            starts = case.starts_at(spaced)
+            if starts and kind == "word":
                 text = self._lower_sentence_start(token)
+            default = spacing.space_before(token, kind == "punct")
             if held is not None:
                 if spaced != default:
                     mark = SPACE if spaced else JOIN
                     if is_word and not held_is_word:
-                        held += mark
+                        held = held[0] + mark, held[1]
                     else:
                         text = mark + text
-                yield held, before_case
+                yield held
             case.feed(token, kind == "punct", is_word)
-            before_case = case.starts
-            held, held_is_word = text, is_word
+            held, held_is_word = (text, starts), is_word
         if held is not None:
-            yield held, before_case
+            yield held
 
     def _lower_sentence_start(self, word: str) -> str:
         first = word[0]
@@ -152,7 +158,13 @@ class TextForm:
         lowered = first.lower()
         if rest != rest.lower() or len(lowered) != 1 or lowered.upper() != first:
             return word
-        return lowered + rest
+        word = lowered + rest
+        return word if unicodedata.is_normalized("NFC", word) else first + rest
+
+    def _raise_sentence_start(self, word: str) -> str:
+        # The inverse: a word that would not come back as it is ("i", "mary") was typed without its capital.
+        raised = capitalise(word)
+        return raised if self._lower_sentence_start(raised) == word else word
 
     def decode(self, form: str) -> str:
         """Return the text that a form stands for, with sentence capitals put back."""
@@ -167,34 +179,50 @@ class TextForm:
         for marked in tokens:
             prefix, token, suffix = split_marks(marked)
             if not token:
-                continue
+                continue  # a mark alone: no text form has it, but a model may write it
             kind = token_kind(token)
             default = spacing.space_before(token, kind == "punct")
             mark = forced or prefix
             spaced = default if not mark else mark == SPACE
             if parts and spaced:
                 parts.append(" ")
-            parts.append(capitalise(token) if kind == "word" and case.starts_at(spaced) else token)
+            parts.append(self._raise_sentence_start(token) if kind == "word" and case.starts_at(spaced) else token)
             case.feed(token, kind == "punct", kind in ("word", "dotted"))
             forced = suffix
         return "".join(parts)
 
     def split_typed(self, text: str) -> TypedText:
-        """Split the text before the cursor into finished form tokens and the word being typed."""
+        """Split the text before the cursor into finished form tokens and the word being typed.
+
+        The finished tokens are those of the whole line when its last word ends where the cursor is, marks included:
+        a blank typed after ``(`` is already known, a blank that may still be typed after ``.`` takes its default.
+        """
         lines = _LINE_BREAK.split(text)
         messages = [tuple(self.encode_tokens(line)) for raw in lines[:-1] if (line := normalise(raw))]
-        raw = lines[-1]
+        raw = _CONTROL.sub("", lines[-1]).translate(_STRAIGHT)
         line = normalise(raw)
-        ends_blank = not line or raw[-1:].isspace()
-        match = None if ends_blank else _PARTIAL.search(line)
-        partial = match.group() if match else ""
-        head = line[: match.start()] if match else line
+        ends_blank = not line or raw[-1].isspace()
+        partial = "" if ends_blank else _last_word(line)
+        head = line[: len(line) - len(partial)]
+        if partial or ends_blank:
+            *finished, (_, starts) = self._encode(head + (_PROBE if partial else " " + _PROBE))
+        else:
+            finished = list(self._encode(head))
+            *_, (_, starts) = self._encode(f"{head} {_PROBE}")
         space_before = ends_blank if not partial else not head or head.endswith(" ")
-        tokens: list[str] = []
-        starts = True
-        for token, starts in self._encode(head):  # noqa: B007  (the last value is wanted)
-            tokens.append(token)
-        return TypedText((*messages, tuple(tokens)), partial, starts, space_before)
+        return TypedText((*messages, tuple(token for token, _ in finished)), partial, starts, space_before)
+
+
+def _last_word(line: str) -> str:
+    # The word that reaches the end of `line`, with an apostrophe that a letter may still follow; or "".
+    before = last = None
+    for match in _TOKEN.finditer(line):
+        before, last = last, match
+    if last is not None and last.lastgroup == "word":
+        return "" if last.group() in _LETTER_EMOTICONS else last.group()
+    if before is not None and last is not None and last.group() == "'" and before.lastgroup == "word":
+        return line[before.start() :] if before.end() == last.start() else ""
+    return ""
 
 
 def capitalise(word: str) -> str:
@@ -206,7 +234,8 @@ def capitalise(word: str) -> str:
     upper = first.upper()
     if word != word.lower() or len(upper) != 1 or upper.lower() != first:
         return word
-    return upper + word[1:]
+    raised = upper + word[1:]
+    return raised if unicodedata.is_normalized("NFC", raised) else word
 
 
 def token_kind(token: str) -> str:
@@ -217,7 +246,7 @@ def token_kind(token: str) -> str:
 
 def split_marks(marked: str) -> tuple[str | None, str, str | None]:
     """Split a form token into (mark before it, the token, mark after it)."""
-    prefix = marked[0] if marked[0] in (JOIN, SPACE) else None
+    prefix = marked[0] if marked and marked[0] in (JOIN, SPACE) else None
     token = marked[1:] if prefix else marked
     suffix = token[-1] if token and token[-1] in (JOIN, SPACE) else None
     return prefix, token[:-1] if suffix else token, suffix

@@ -102,14 +102,16 @@ class Checkpoint:
         """Return the weights by tensor name.
 
         Raises:
-            CheckpointError: there are none, or they are damaged.
+            CheckpointError: there are none, they are damaged, or they do not fit the configuration.
             MissingExtraError: safetensors is not installed.
         """
         try:
             from safetensors.numpy import load
         except ImportError:
             raise MissingExtraError("safetensors", "train") from None
-        return load(self.read_file(WEIGHTS_FILE))
+        weights = load(self.read_file(WEIGHTS_FILE))
+        _check_shapes(self.config, weights, str(self.folder / WEIGHTS_FILE))
+        return weights
 
     def record(self) -> dict[str, Any]:
         """Return the training record (an empty one where none was written)."""
@@ -129,7 +131,7 @@ def save_checkpoint(
     """Write a checkpoint folder whole or not at all; an older one of the same name is replaced.
 
     Raises:
-        CheckpointError: the tokenizer does not fit the network, or the folder cannot be written.
+        CheckpointError: the tokenizer or the weights do not fit the network, or the folder cannot be written.
         MissingExtraError: safetensors is not installed.
     """
     try:
@@ -140,6 +142,7 @@ def save_checkpoint(
         raise CheckpointError(
             f"the tokenizer has {tokenizer.vocab_size} pieces but the network {config.vocab_size}; train them together"
         )
+    _check_shapes(config, weights, "the weights to be saved")
     with replaced_folder(folder) as draft:
         tokenizer.save(draft)
         (draft / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
@@ -149,6 +152,26 @@ def save_checkpoint(
     return Checkpoint.load(folder)
 
 
+def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight under OpenELM's tensor names; matrices are (outputs, inputs)."""
+    dim, width = config.model_dim, config.head_dim
+    shapes: dict[str, tuple[int, ...]] = {"transformer.token_embeddings.weight": (config.vocab_size, dim)}
+    layers = zip(config.num_query_heads, config.num_kv_heads, config.ffn_dims, strict=True)
+    for layer, (heads, kv_heads, ffn) in enumerate(layers):
+        parts = {
+            "attn.qkv_proj": ((heads + 2 * kv_heads) * width, dim),
+            "attn.q_norm": (width,),
+            "attn.k_norm": (width,),
+            "attn.out_proj": (dim, heads * width),
+            "attn_norm": (dim,),
+            "ffn.proj_1": (2 * ffn, dim),  # [gate; up]
+            "ffn.proj_2": (dim, ffn),
+            "ffn_norm": (dim,),
+        }
+        shapes |= {f"transformer.layers.{layer}.{name}.weight": shape for name, shape in parts.items()}
+    return shapes | {"transformer.norm.weight": (dim,)}
+
+
 def add_file(checkpoint: Checkpoint, name: str, content: bytes) -> Checkpoint:
     """Add (or replace) one file of a checkpoint, such as an exported graph, and list it in the index.
 
@@ -156,17 +179,10 @@ def add_file(checkpoint: Checkpoint, name: str, content: bytes) -> Checkpoint:
         CheckpointError: the folder cannot be written.
     """
     folder = checkpoint.folder
-    draft = folder / f".{name}.tmp"
-    index = folder / INDEX_FILE
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, folder / name)
-        values = json.loads(index.read_text(encoding="utf-8"))
-        values["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        write_text_whole(index, json.dumps(values, indent=2) + "\n")
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise CheckpointError(f"{folder}: cannot write {name} ({error.strerror})") from None
+    index = _read_index(folder)
+    write_file_whole(folder / name, content)
+    index["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    write_text_whole(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
     return Checkpoint.load(folder)
 
 
@@ -222,11 +238,28 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_text_whole(path: Path, text: str) -> None:
-    """Write a small text file under a temporary name, then rename it."""
+def write_file_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def write_text_whole(path: Path, text: str) -> None:
+    """Write a small text file under a temporary name, then rename it.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    write_file_whole(path, text.encode())
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -261,3 +294,17 @@ def _check_file(folder: Path, name: str, expected: tuple[int, str]) -> bytes:
 def _digest(config: ModelConfig, tokenizer: Tokenizer, weights_sha: str) -> str:
     parts = (config.to_json(), tokenizer.digest, weights_sha)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _check_shapes(config: ModelConfig, weights: Mapping[str, NDArray[Any]], source: str) -> None:
+    expected = weight_shapes(config)
+    mistakes = [f"{name} is missing" for name in expected if name not in weights]
+    mistakes += [f"{name} is unknown" for name in weights if name not in expected]
+    mistakes += [
+        f"{name} is {weights[name].shape}, not {shape}"
+        for name, shape in expected.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    if mistakes:
+        more = f"; and {len(mistakes) - 3} more" if len(mistakes) > 3 else ""
+        raise CheckpointError(f"{source} do not fit the configuration: {'; '.join(mistakes[:3])}{more}")

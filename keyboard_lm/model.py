@@ -56,7 +56,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     batch, num_heads, length, head_dim = q.shape
     num_kv_heads = k.shape[1]
-    rows = (q * head_dim**-0.5).view(batch, num_kv_heads, -1, head_dim)  # (B, G, H/G * T, D)
+    rows = (q * head_dim**-0.5).reshape(batch, num_kv_heads, -1, head_dim)  # (B, G, H/G * T, D)
     scores = (rows @ k.transpose(-1, -2)).view(batch, num_heads, length, length)  # (B, H, T, T)
     hidden = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)  # (T, T)
     weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1).to(v.dtype)  # (B, H, T, T)

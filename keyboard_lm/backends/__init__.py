@@ -1,1 +1,45 @@
 """Runtimes that evaluate the network, all behind `keyboard_lm.backends.protocol.Backend`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyboard_lm.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from keyboard_lm.backends.protocol import Backend
+    from keyboard_lm.checkpoint import Checkpoint
+
+BACKENDS = ("onnx", "torch")
+DEFAULT_BACKEND = "onnx"
+
+
+def load_backend(
+    name: str, checkpoint: Checkpoint, *, capacity: int | None = None, num_threads: int | None = None
+) -> Backend:
+    """Open a checkpoint with one runtime; only that runtime is imported.
+
+    Args:
+        name: one of `BACKENDS`.
+        checkpoint: the folder.
+        capacity: slots of the KV cache; by default the longest context the network is trained for.
+        num_threads: threads of one step (ONNX Runtime only; torch's number is the process's own setting).
+
+    Raises:
+        ConfigError: no such backend.
+        CheckpointError: the checkpoint holds nothing that this backend can run.
+        MissingExtraError: the backend is not installed.
+    """
+    if name == "onnx":
+        from keyboard_lm.backends.onnx import DEFAULT_THREADS, OnnxBackend
+
+        return OnnxBackend.load(checkpoint, capacity, num_threads or DEFAULT_THREADS)
+    if name == "torch":
+        try:
+            from keyboard_lm.backends.torch import TorchBackend
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise MissingExtraError("torch", "train") from None
+        return TorchBackend.load(checkpoint, capacity)
+    raise ConfigError(f"no backend {name!r}; choose one of: {', '.join(BACKENDS)}")

@@ -1,0 +1,165 @@
+"""Training runs: resuming, averaging, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from keyboard_lm.checkpoint import WEIGHTS_FILE, Checkpoint
+from keyboard_lm.errors import DataError, TrainingError
+from keyboard_lm_training import run_state
+from keyboard_lm_training.devices import placed
+from keyboard_lm_training.run_log import read_log
+from keyboard_lm_training.train_config import TrainConfig
+from keyboard_lm_training.trainer import CHECKPOINT_FOLDER, Trainer, TrainResult
+from keyboard_lm_training.training_data import TrainingData
+
+
+def _train(config: TrainConfig, corpus: Path, run: Path, stop_after: int | None = None) -> TrainResult:
+    data = TrainingData.load(corpus, config.seq_len, config.seed)
+    with placed("cpu") as place:
+        trainer = Trainer(config, data, run, place)
+        return trainer.run(should_stop=lambda: stop_after is not None and trainer.step >= stop_after)
+
+
+def _weights(run: Path) -> dict[str, np.ndarray]:
+    return load_file(run / CHECKPOINT_FOLDER / WEIGHTS_FILE)
+
+
+def _curve(run: Path) -> list[tuple[int, float, float]]:
+    return [(entry["step"], entry["loss"], entry["grad_norm"]) for entry in read_log(run)]
+
+
+def test_a_finished_run_is_a_checkpoint(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    result = _train(tiny_run, tiny_corpus, tmp_path / "run")
+    assert result.checkpoint is not None
+    checkpoint = Checkpoint.load(tmp_path / "run" / CHECKPOINT_FOLDER)
+    assert checkpoint.digest == result.checkpoint.digest
+    assert checkpoint.record()["tokens"] == tiny_run.total_tokens
+    assert set(result.bits_per_byte) == {"chat", "books", "all"}
+    assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_stopped_run_resumes_bit_for_bit(
+    optimizer: str, tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    config = tiny_run.with_changes(optimizer=optimizer)
+    _train(config, tiny_corpus, tmp_path / "whole")
+    for stop in (1, 5):
+        assert _train(config, tiny_corpus, tmp_path / "parts", stop_after=stop).checkpoint is None
+    _train(config, tiny_corpus, tmp_path / "parts")
+    assert _curve(tmp_path / "whole") == _curve(tmp_path / "parts")
+    for name, whole in _weights(tmp_path / "whole").items():
+        assert (whole == _weights(tmp_path / "parts")[name]).all(), name
+
+
+def test_a_killed_run_resumes_bit_for_bit(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "keyboard_lm", "train", "--size", "2m", "--data", str(tiny_corpus), "--run", str(run),
+        "--steps", "60", "--seq-len", "16", "--batch-tokens", "128", "--warmup-steps", "2", "--device", "cpu",
+        "--eval-interval-steps", "20", "--save-interval-minutes", "0.001",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not any((run / run_state.STATES_FOLDER).glob("0*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    whole = [part if part != str(run) else str(tmp_path / "whole") for part in command]
+    subprocess.run(whole, env=environment, check=True, capture_output=True)
+    assert _curve(run) == _curve(tmp_path / "whole")
+    for name, weights in _weights(tmp_path / "whole").items():
+        assert (weights == _weights(run)[name]).all(), name
+
+
+def test_final_weights_are_the_mean_of_the_snapshots(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    last = tiny_run.with_changes(average_snapshots=1, schedule="wsd", decay_share=0.0)
+    _train(last.with_changes(steps=5), tiny_corpus, tmp_path / "five")
+    _train(last.with_changes(steps=6), tiny_corpus, tmp_path / "six")
+    _train(last.with_changes(steps=6, average_snapshots=2), tiny_corpus, tmp_path / "mean")
+    for name, mean in _weights(tmp_path / "mean").items():
+        expected = (_weights(tmp_path / "five")[name].astype(float) + _weights(tmp_path / "six")[name]) / 2
+        np.testing.assert_allclose(mean, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_accumulated_gradients_equal_one_big_batch(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    config = tiny_run.with_changes(precision="fp32", steps=3)
+    _train(config.with_changes(micro_batch=8), tiny_corpus, tmp_path / "whole")
+    _train(config.with_changes(micro_batch=3, recompute_activations=True), tiny_corpus, tmp_path / "parts")
+    losses = [[loss for _, loss, _ in _curve(tmp_path / run)] for run in ("whole", "parts")]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_other_options_do_not_continue_a_run(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path, stop_after=2)
+    with pytest.raises(TrainingError, match="learning_rate was"):
+        _train(tiny_run.with_changes(learning_rate=1e-3), tiny_corpus, tmp_path)
+
+
+def test_a_finished_run_asks_for_more_steps(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path)
+    with pytest.raises(TrainingError, match="give more --steps"):
+        _train(tiny_run, tiny_corpus, tmp_path)
+    assert _train(tiny_run.with_changes(steps=8), tiny_corpus, tmp_path).step == 8
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    with placed("cpu") as place:
+        trainer = Trainer(tiny_run, data, tmp_path, place)
+        with torch.no_grad():
+            trainer._loss_model.model.transformer.norm.weight.fill_(float("nan"))
+        with pytest.raises(TrainingError, match="not a number at step 1"):
+            trainer.run()
+
+
+def test_a_full_disk_keeps_the_state_before(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path, stop_after=2)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_state, "save_file", full)
+    with pytest.raises(TrainingError, match=r"step 4 cannot be saved .*No space left"):
+        _train(tiny_run, tiny_corpus, tmp_path, stop_after=4)
+    monkeypatch.undo()
+    assert _train(tiny_run, tiny_corpus, tmp_path).step == 6
+
+
+def test_a_truncated_shard_is_one_clear_error(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    shard = next((tmp_path / "corpus" / "train").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-10])
+    with pytest.raises(DataError, match="truncated"):
+        _train(tiny_run, tmp_path / "corpus", tmp_path / "run")
+
+
+def test_a_damaged_state_is_one_clear_error(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path, stop_after=2)
+    tensors = next((tmp_path / run_state.STATES_FOLDER).glob("*/tensors.safetensors"))
+    tensors.write_bytes(tensors.read_bytes()[:100])
+    with pytest.raises(TrainingError, match="delete that folder"):
+        _train(tiny_run, tiny_corpus, tmp_path)
+
+
+def test_only_whole_lines_of_a_cut_log_are_read(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 2.0}) + '\n{"step": 2, "lo')
+    assert [entry["step"] for entry in read_log(tmp_path)] == [1]

@@ -1,0 +1,74 @@
+"""Cross-entropy through the tied head, without ever holding the whole (N, V) logits.
+
+The gradient with respect to hidden states and table is computed chunk by chunk in the forward pass, so that each
+chunk's logits stay in cache (Hsu et al. 2024, "Liger Kernel", section 3, describes the same fusion on GPUs).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK_TOKENS = 512
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, z_loss_weight: float, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        need_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        num_tokens = hidden.shape[0]
+        narrow = table.to(dtype)
+        hidden_grad = torch.empty_like(hidden) if need_grad else None
+        table_grad = torch.zeros_like(table, dtype=torch.float32) if need_grad else None
+        nll_sum = hidden.new_zeros((), dtype=torch.float32)
+        z_sum = hidden.new_zeros((), dtype=torch.float32)
+        for start in range(0, num_tokens, CHUNK_TOKENS):
+            rows = slice(start, start + CHUNK_TOKENS)
+            states = hidden[rows].to(dtype)  # (n, C)
+            chunk_targets = targets[rows].unsqueeze(1)  # (n, 1)
+            logits = (states @ narrow.T).float()  # (n, V)
+            lse = logits.logsumexp(dim=-1, keepdim=True)  # (n, 1)
+            nll_sum += (lse - logits.gather(1, chunk_targets)).sum()
+            z_sum += lse.square().sum()
+            if hidden_grad is None or table_grad is None:
+                continue
+            probabilities = logits.sub_(lse).exp_()  # (n, V)
+            if z_loss_weight:
+                probabilities.mul_(1 + 2 * z_loss_weight * lse)
+            probabilities.scatter_add_(1, chunk_targets, torch.full_like(lse, -1.0))
+            logits_grad = probabilities.to(dtype)  # (n, V)
+            hidden_grad[rows] = logits_grad @ narrow
+            table_grad += logits_grad.T @ states
+        nll = nll_sum / num_tokens
+        if hidden_grad is not None and table_grad is not None:
+            ctx.save_for_backward(hidden_grad.div_(num_tokens), table_grad.div_(num_tokens))
+        ctx.mark_non_differentiable(nll)
+        return nll + z_loss_weight * z_sum / num_tokens, nll
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None, None]:
+        hidden_grad, table_grad = ctx.saved_tensors
+        return hidden_grad * grads[0], table_grad * grads[0], None, None, None
+
+
+def linear_cross_entropy(
+    hidden: Tensor, table: Tensor, targets: Tensor, z_loss_weight: float = 0.0, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
+    """Return the training loss and the plain negative log-likelihood, both means over tokens, in nats.
+
+    Args:
+        hidden: (N, C) normed hidden states.
+        table: (V, C) tied embedding table.
+        targets: (N,) token ids.
+        z_loss_weight: weight of the squared log-partition (Zoph et al. 2022, "ST-MoE", equation 5).
+        dtype: precision of the matrix products; sums and the softmax are fp32.
+
+    Returns:
+        The loss to differentiate (NLL + z-loss) and the detached NLL, scalars.
+    """
+    loss, nll = _LinearCrossEntropy.apply(hidden, table, targets, z_loss_weight, dtype)
+    return loss, nll

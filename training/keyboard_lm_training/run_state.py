@@ -1,0 +1,89 @@
+"""Saved states of a training run: whole or absent, and enough to go on bit for bit.
+
+    RUN/states/00001200/state.json           step, options, averaging, position in the log
+    RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running average
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from keyboard_lm.checkpoint import replaced_folder
+from keyboard_lm.errors import CheckpointError, TrainingError
+
+STATES_FOLDER = "states"
+_STATE_FILE = "state.json"
+_TENSORS_FILE = "tensors.safetensors"
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A point of a run.
+
+    Attributes:
+        step: optimizer steps done.
+        values: everything that is not a tensor.
+        tensors: weights, moments and averages by flat name.
+    """
+
+    step: int
+    values: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+
+def save_state(run_folder: Path, state: RunState) -> None:
+    """Write a state under a temporary name, rename it, and drop all but the last two.
+
+    Raises:
+        TrainingError: the folder cannot be written; earlier states stay as they are.
+    """
+    folder = run_folder / STATES_FOLDER / f"{state.step:08d}"
+    try:
+        with replaced_folder(folder) as draft:
+            tensors = {name: tensor.detach().contiguous().clone() for name, tensor in state.tensors.items()}
+            save_file(tensors, draft / _TENSORS_FILE)
+            (draft / _STATE_FILE).write_text(json.dumps({"step": state.step, **state.values}), encoding="utf-8")
+    except (CheckpointError, SafetensorError) as error:
+        raise TrainingError(
+            f"step {state.step} cannot be saved ({error}); free some space and run the same command to go on from the "
+            "last saved step"
+        ) from None
+    for old in _state_folders(run_folder)[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_latest_state(run_folder: Path) -> RunState | None:
+    """Return the last state of a run, or None before the first.
+
+    Raises:
+        TrainingError: the state is damaged.
+    """
+    folders = _state_folders(run_folder)
+    if not folders:
+        return None
+    try:
+        values = json.loads((folders[-1] / _STATE_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folders[-1] / _TENSORS_FILE)
+        return RunState(int(values.pop("step")), values, tensors)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise TrainingError(
+            f"{folders[-1]}: cannot be read ({error}); delete that folder to go on from the state before it"
+        ) from None
+
+
+def _state_folders(run_folder: Path) -> list[Path]:
+    parent = run_folder / STATES_FOLDER
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if path.is_dir() and path.name.isdigit())

@@ -1,0 +1,135 @@
+"""The order of training windows: a function of the step alone, so that a resumed run sees what it would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.errors import DataError
+
+Shard = NDArray[np.uint16]
+_FEISTEL_ROUNDS = 4
+
+
+def permute(indices: NDArray[np.uint64], size: int, key: int) -> NDArray[np.uint64]:
+    """Return a pseudo-random permutation of ``range(size)``, evaluated at `indices`, in constant memory.
+
+    A Feistel network over the next power of four, walked until it lands inside (Black & Rogaway 2002, "Ciphers with
+    arbitrary finite domains").
+
+    Args:
+        indices: values below `size`.
+        size: length of the permuted range.
+        key: selects the permutation.
+    """
+    half_bits = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
+    mask = np.uint64((1 << half_bits) - 1)
+    shift = np.uint64(half_bits)
+    round_keys = np.random.default_rng(key).integers(0, 1 << 63, size=_FEISTEL_ROUNDS, dtype=np.uint64)
+    values = indices.astype(np.uint64)
+    walking = np.ones(len(values), dtype=bool)
+    while walking.any():
+        left, right = values[walking] >> shift, values[walking] & mask
+        for round_key in round_keys:
+            left, right = right, left ^ (_mix(right + round_key) & mask)
+        values[walking] = (left << shift) | right
+        walking = values >= size
+    return values
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    # The finaliser of SplitMix64 (Steele et al. 2014); array arithmetic wraps, which is what it wants.
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    shards: tuple[Shard, ...]
+    windows_before: NDArray[np.int64]  # windows in the shards before each one, and in all of them last
+    windows_per_epoch: int
+
+
+class WindowSampler:
+    """Draws training windows from weighted sources.
+
+    An epoch holds each source's windows as many times as its weight says (a share of them below 1, another share in
+    the next epoch) in pseudo-random order.
+
+    Args:
+        sources: the shards of each source by name.
+        weights: how often an epoch visits each source; 1 where not given.
+        seq_len: tokens per window (T); a window has one more, the last target.
+        bos_id: put in front of each window, which starts at the beginning of a message.
+        eos_id: ends a message.
+        seed: of the order.
+
+    Raises:
+        DataError: no source has a whole window.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Sequence[Shard]],
+        weights: Mapping[str, float],
+        seq_len: int,
+        bos_id: int,
+        eos_id: int,
+        seed: int,
+    ) -> None:
+        self.seq_len = seq_len
+        self._bos_id, self._eos_id, self._seed = bos_id, eos_id, seed
+        self._sources: list[_Source] = []
+        for name, shards in sources.items():
+            usable = tuple(shard for shard in shards if len(shard) > seq_len)
+            counts = [(len(shard) - 1) // seq_len for shard in usable]
+            if usable and weights.get(name, 1.0) > 0:
+                per_epoch = max(1, round(sum(counts) * weights.get(name, 1.0)))
+                self._sources.append(_Source(name, usable, np.cumsum([0, *counts]), per_epoch))
+        if not self._sources:
+            raise DataError(f"no source has {seq_len + 1} tokens; give more text or a smaller --seq-len")
+        self._ends = np.cumsum([source.windows_per_epoch for source in self._sources])
+        self.windows_per_epoch = int(self._ends[-1])
+
+    def batch(self, start: int, count: int) -> NDArray[np.int64]:
+        """Return windows `start` to `start + count` of the endless order, (count, seq_len + 1)."""
+        order = np.arange(start, start + count, dtype=np.int64)
+        epochs, places = np.divmod(order, self.windows_per_epoch)
+        drawn = np.empty(count, dtype=np.int64)
+        for epoch in np.unique(epochs):
+            rows = epochs == epoch
+            drawn[rows] = permute(places[rows].astype(np.uint64), self.windows_per_epoch, self._seed + int(epoch))
+        windows = np.empty((count, self.seq_len + 1), dtype=np.int64)
+        for row, (epoch, place) in enumerate(zip(epochs, drawn, strict=True)):
+            number = int(np.searchsorted(self._ends, place, side="right"))
+            source = self._sources[number]
+            first = int(self._ends[number]) - source.windows_per_epoch
+            # Where an epoch takes only a share of a source, the next epoch goes on where this one ended.
+            index = (int(epoch) * source.windows_per_epoch + int(place) - first) % int(source.windows_before[-1])
+            windows[row] = self._window(source, index)
+        return windows
+
+    def _window(self, source: _Source, index: int) -> NDArray[np.int64]:
+        number = int(np.searchsorted(source.windows_before, index, side="right")) - 1
+        shard = source.shards[number]
+        start = (index - int(source.windows_before[number])) * self.seq_len
+        return window_at(shard, start, self.seq_len, self._bos_id, self._eos_id)
+
+
+def window_at(shard: Shard, start: int, seq_len: int, bos_id: int, eos_id: int) -> NDArray[np.int64]:
+    """Return `seq_len` + 1 tokens of `shard` that begin with ``<s>`` and the first message at or after `start`.
+
+    A message longer than a window is cut where the window falls; the last window of a shard ends with it.
+    """
+    if start:
+        ends = np.flatnonzero(shard[start - 1 : start + seq_len - 1] == eos_id)
+        start += int(ends[0]) if len(ends) else 0
+    start = min(start, len(shard) - seq_len)
+    if shard[start] == bos_id and start + seq_len < len(shard):
+        return shard[start : start + seq_len + 1].astype(np.int64)
+    return np.concatenate(([bos_id], shard[start : start + seq_len].astype(np.int64)))

@@ -1,0 +1,120 @@
+"""``keyboard-lm corpus``: text in, tokenized training shards out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from keyboard_lm_training.shards import CorpusManifest
+
+
+@click.command("corpus")
+@click.argument("inputs", nargs=-1)
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--recipe", "recipe_name", help="A recipe file, or one that ships: keyboard, openelm.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(), help="Where relative paths start.")
+@click.option("--vocab-size", type=int, help="Pieces of the tokenizer.  [default: the recipe's; 12288 without one]")
+@click.option("--tokenizer", "tokenizer_dir", type=click.Path(path_type=Path), help="Use this folder's tokenizer.")
+@click.option("--max-documents", type=click.IntRange(min=1), help="Read only so many documents of each source.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; the result is the same.  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    inputs: tuple[str, ...],
+    output: Path,
+    recipe_name: str | None,
+    data_dir: Path,
+    vocab_size: int | None,
+    tokenizer_dir: Path | None,
+    max_documents: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Clean, de-duplicate, split and tokenize text for training.
+
+    INPUTS are files with one message per line and a blank line between documents, or .jsonl files with one document
+    per row (each plain, .xz, .gz or .zst), patterns such as 'logs/*.txt', or Hugging Face datasets as hf:OWNER/NAME.
+    Weights, licences and everything else that is adjustable go into a recipe file; see docs/corpus.md.
+    """
+    if bool(inputs) == bool(recipe_name):
+        raise click.UsageError("give either INPUTS or --recipe")
+    if vocab_size is not None and tokenizer_dir is not None:
+        raise click.UsageError("--vocab-size trains a tokenizer, --tokenizer reuses one; give only one of them")
+    from keyboard_lm_training.corpus import CorpusOptions, build_corpus
+    from keyboard_lm_training.recipe import Recipe, load_recipe
+
+    recipe = load_recipe(recipe_name) if recipe_name else Recipe.from_inputs(inputs)
+    if vocab_size is not None:
+        recipe = dataclasses.replace(recipe, tokenizer=dataclasses.replace(recipe.tokenizer, vocab_size=vocab_size))
+    if max_documents is not None:
+        limited = (dataclasses.replace(source, max_documents=max_documents) for source in recipe.sources)
+        recipe = dataclasses.replace(recipe, sources=tuple(limited))
+    options = CorpusOptions(data_dir, tokenizer_dir, workers or os.cpu_count() or 1)
+    with _progress_bars() as on_progress:
+        manifest = build_corpus(recipe, output, options, on_progress)
+    summary = _summary(manifest, output)
+    click.echo(json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary))
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show one bar per stage on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    tasks: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True)) as progress:
+
+        def on_progress(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                for task in tasks.values():
+                    progress.stop_task(task)
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done)
+
+        yield on_progress
+
+
+def _summary(manifest: CorpusManifest, output: Path) -> dict[str, Any]:
+    """Return the figures of a corpus as plain values."""
+    from keyboard_lm_training.shards import SPLITS
+
+    splits = {}
+    for split in SPLITS:
+        shards = manifest.shards_of(split)
+        splits[split] = {
+            "tokens": sum(shard.num_tokens for shard in shards),
+            "messages": sum(shard.num_messages for shard in shards),
+            "bytes": sum(shard.num_bytes for shard in shards),
+        }
+    return {
+        "output": str(output),
+        "vocab_size": manifest.vocab_size,
+        "tokenizer_digest": manifest.tokenizer_digest,
+        **splits,
+        "sources": [dataclasses.asdict(source) for source in manifest.sources],
+    }
+
+
+def _as_text(summary: dict[str, Any]) -> str:
+    width = max(len(source["name"]) for source in summary["sources"])
+    lines = [f"{'source':{width}}  {'read':>12}  {'dropped':>10}  {'exact dup':>10}  {'near dup':>10}  (messages)"]
+    lines += [
+        f"{source['name']:{width}}  {source['messages_read']:12,}  {sum(source['dropped'].values()):10,}"
+        f"  {source['exact_duplicates']:10,}  {source['near_duplicates']:10,}"
+        for source in summary["sources"]
+    ]
+    for split in ("train", "heldout"):
+        figures = summary[split]
+        lines.append(
+            f"{split}: {figures['tokens']:,} tokens, {figures['messages']:,} messages, {figures['bytes']:,} bytes"
+        )
+    lines.append(f"{summary['output']}: {summary['vocab_size']:,} pieces, tokenizer {summary['tokenizer_digest'][:12]}")
+    return "\n".join(lines)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(context_settings={"show_default": True})
 @click.option("--size", default="9m", help="One of `keyboard-lm sizes`.")
 @click.option("--data", type=click.Path(path_type=Path), help="A folder made by `keyboard-lm corpus`.  [default: a small CC0 sample]")
-@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]")
+@click.option("-o", "--output", "run_folder", type=click.Path(path_type=Path), help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]")
 @click.option("--steps", type=int, help="Optimizer steps.  [default: the size's recipe]")
 @click.option("--tokens", type=str, help="Length of the run in tokens instead of steps, such as 20M.")
 @click.option("--batch-tokens", type=int, help="Tokens per optimizer step, over all devices.")

@@ -67,7 +67,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
 def test_a_killed_run_resumes_bit_for_bit(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [
-        sys.executable, "-m", "keyboard_lm", "train", "--size", "2m", "--data", str(tiny_corpus), "--run", str(run),
+        sys.executable, "-m", "keyboard_lm", "train", "--size", "2m", "--data", str(tiny_corpus), "--output", str(run),
         "--steps", "60", "--seq-len", "16", "--batch-tokens", "128", "--warmup-steps", "2", "--device", "cpu",
         "--eval-interval-steps", "20", "--save-interval-minutes", "0.001",
     ]  # fmt: skip

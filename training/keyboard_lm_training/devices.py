@@ -42,6 +42,14 @@ class Placement:
             value = value / self.world_size
         return value
 
+    def any(self, flag: bool) -> bool:
+        """Return whether any process says yes; all of them have to ask."""
+        if self.world_size > 1:
+            votes = torch.tensor(float(flag), device=self.device)
+            dist.all_reduce(votes)
+            return bool(votes.item())
+        return flag
+
 
 @contextmanager
 def placed(device: str | None = None) -> Iterator[Placement]:
@@ -71,6 +79,7 @@ def placed(device: str | None = None) -> Iterator[Placement]:
     dist.init_process_group("nccl" if name == "cuda" else "gloo")
     try:
         yield Placement(torch.device(name, local_rank) if name == "cuda" else torch.device(name), rank, world_size)
+        dist.barrier()  # the first process is still writing when the others are done
     finally:
         dist.destroy_process_group()
 
@@ -104,9 +113,11 @@ def shared(module: LossModel, strategy: str, place: Placement) -> nn.Module:
     if strategy == "ddp":
         devices = [place.device] if place.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(module, device_ids=devices, gradient_as_bucket_view=True)
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    mesh = init_device_mesh(place.device.type, (place.world_size,))
     for layer in module.model.transformer.layers:
-        fully_shard(layer)
-    fully_shard(module)
+        fully_shard(layer, mesh=mesh)
+    fully_shard(module, mesh=mesh)
     return module

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from keyboard_lm.model import OpenELM
-from keyboard_lm_training.loss import linear_cross_entropy
+from keyboard_lm_training.devices import LossModel
 from keyboard_lm_training.windows import Shard
 
 
@@ -31,35 +30,31 @@ class HeldoutShard:
 
 
 def heldout_bits_per_byte(
-    model: OpenELM, shards: Sequence[HeldoutShard], seq_len: int, max_tokens: int, dtype: torch.dtype
+    model: LossModel, shards: Sequence[HeldoutShard], seq_len: int, max_tokens: int
 ) -> dict[str, float]:
     """Return bits per byte of each source, and over all of them under ``all``.
 
     Every window starts where the one before it ended and knows nothing of it, so the figure is a little pessimistic.
 
     Args:
-        model: the network.
+        model: the network and its loss, whole or sharded.
         shards: held-out text.
         seq_len: tokens per window.
         max_tokens: tokens taken from the front of each shard.
-        dtype: precision of the matrix products.
     """
     device = next(model.parameters()).device
     bits: dict[str, float] = {}
     num_bytes: dict[str, float] = {}
     was_training = model.training
     model.eval()
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
         for shard in shards:
             for batch in _batches(shard.tokens[:max_tokens], seq_len):
                 windows = torch.from_numpy(batch).to(device)  # (B, T + 1)
-                hidden = model.hidden(windows[:, :-1]).flatten(0, 1)  # (B T, C)
-                targets = windows[:, 1:].flatten()  # (B T,)
-                _, nll = linear_cross_entropy(
-                    hidden, model.transformer.token_embeddings.weight, targets, dtype=dtype
-                )
-                bits[shard.source] = bits.get(shard.source, 0.0) + float(nll) * len(targets) / math.log(2)
-                num_bytes[shard.source] = num_bytes.get(shard.source, 0.0) + len(targets) * shard.bytes_per_token
+                _, nll = model(windows)
+                num_targets = windows.shape[0] * (windows.shape[1] - 1)
+                bits[shard.source] = bits.get(shard.source, 0.0) + float(nll) * num_targets / math.log(2)
+                num_bytes[shard.source] = num_bytes.get(shard.source, 0.0) + num_targets * shard.bytes_per_token
     model.train(was_training)
     rates = {source: bits[source] / num_bytes[source] for source in bits}
     if bits:

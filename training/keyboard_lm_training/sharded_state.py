@@ -40,10 +40,10 @@ def whole_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> d
 
 
 def restore_state(
-    module: nn.Module, optimizers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor], world_size: int
+    module: nn.Module, optimizers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put back what `whole_state` returned; with several processes only the first needs the tensors."""
-    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=world_size > 1)
+    """Put back what `whole_state` returned; every process needs the tensors and takes its share of them."""
+    options = StateDictOptions(full_state_dict=True)
     weights = {"model." + n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
     set_model_state_dict(module, weights, options=options)
     for number, optimizer in enumerate(optimizers):

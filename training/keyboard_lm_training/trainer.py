@@ -136,9 +136,9 @@ class Trainer:
             if state.step >= self.config.steps:
                 raise TrainingError(
                     f"{self.run_folder}: already at step {state.step} of {self.config.steps}; give more --steps to go "
-                    "on, or another --run"
+                    "on, or another --output"
                 )
-            restore_state(self._module, self._optimizers, state.tensors, self.place.world_size)
+            restore_state(self._module, self._optimizers, state.tensors)
             prefix = len(_AVERAGE)
             self._average = {n[prefix:]: t for n, t in state.tensors.items() if n.startswith(_AVERAGE)}
             self._num_averaged = int(state.values["num_averaged"])
@@ -215,7 +215,7 @@ class Trainer:
         first = self.step * config.sequences_per_step + place.rank * per_process
         nll_sum = torch.zeros((), device=place.device)
         for offset in range(0, per_process, config.micro_batch):
-            if should_stop():
+            if place.any(should_stop()):
                 self._clear_gradients()
                 return None
             count = min(config.micro_batch, per_process - offset)
@@ -283,7 +283,7 @@ class Trainer:
     def _measure(self) -> dict[str, float]:
         # Sharded parameters gather inside forward only, so every process measures; only the first one reports.
         return heldout_bits_per_byte(
-            self._loss_model.model, self.data.heldout, self.config.seq_len, self.config.eval_tokens, self._dtype
+            self._loss_model, self.data.heldout, self.config.seq_len, self.config.eval_tokens
         )
 
     def _save(self, saved_step: int) -> None:
@@ -330,7 +330,7 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
         options = earlier["training"]
         digest = earlier["tokenizer_digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise TrainingError(f"{path}: cannot be read; use another --run") from None
+        raise TrainingError(f"{path}: cannot be read; use another --output") from None
     changed = [
         f"{name} was {options[name]}, now {value}"
         for name, value in described["training"].items()
@@ -340,7 +340,7 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
         changed.append("the corpus has another tokenizer")
     if changed:
         raise TrainingError(
-            f"{path.parent} holds a run with other options ({'; '.join(changed)}); repeat those, or use another --run"
+            f"{path.parent} holds a run with other options ({'; '.join(changed)}); repeat those, or use another --output"
         )
 
 

@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--size", default="9m", help="One of `keyboard-lm sizes`.")
-@click.option("--data", type=click.Path(path_type=Path), help="A folder made by `keyboard-lm corpus`.  [default: a small CC0 sample]")
-@click.option("-o", "--output", "run_folder", type=click.Path(path_type=Path), help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="A folder made by `keyboard-lm corpus`.  [default: a small CC0 sample]",
+)
+@click.option(
+    "-o",
+    "--output",
+    "run_folder",
+    type=click.Path(path_type=Path),
+    help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]",
+)
 @click.option("--steps", type=int, help="Optimizer steps.  [default: the size's recipe]")
 @click.option("--tokens", type=str, help="Length of the run in tokens instead of steps, such as 20M.")
 @click.option("--batch-tokens", type=int, help="Tokens per optimizer step, over all devices.")
@@ -39,7 +49,9 @@ if TYPE_CHECKING:
 @click.option("--average-snapshots", type=int, help="Average this many snapshots at the end.")
 @click.option("--average-interval-steps", type=int)
 @click.option("--precision", type=click.Choice(["bf16", "fp32"]))
-@click.option("--strategy", type=click.Choice(["ddp", "fsdp"]), help="How processes started by torchrun share the work.")
+@click.option(
+    "--strategy", type=click.Choice(["ddp", "fsdp"]), help="How processes started by torchrun share the work."
+)
 @click.option("--recompute-activations", is_flag=True, default=None, help="Save memory, spend time.")
 @click.option("--device", type=click.Choice(["cpu", "cuda", "mps"]), help="[default: the fastest there is]")
 @click.option("--seed", type=int)
@@ -72,13 +84,14 @@ def command(
         import safetensors  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(error.name or "rich", "train") from None
-    from keyboard_lm.config import model_size
     from keyboard_lm_training.devices import placed
     from keyboard_lm_training.plan import make_plan
     from keyboard_lm_training.sample_corpus import sample_corpus
     from keyboard_lm_training.train_config import preset_for
     from keyboard_lm_training.trainer import Trainer, model_config_for
     from keyboard_lm_training.training_data import TrainingData
+
+    from keyboard_lm.config import model_size
 
     model_size(size)
     config = preset_for(size).with_changes(**options)

@@ -7,12 +7,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from keyboard_lm.tokenizer import Tokenizer
 from keyboard_lm_training.shards import HELDOUT, TRAIN, CorpusManifest, ShardWriter, SourceRecord
 from keyboard_lm_training.train_config import TrainConfig
 
-_WORDS = "the a I you we see hear know like want dog cat day night word to and of it is good new here there".split()
+from keyboard_lm.tokenizer import Tokenizer
+
+_WORDS = [
+    "the",
+    "a",
+    "I",
+    "you",
+    "we",
+    "see",
+    "hear",
+    "know",
+    "like",
+    "want",
+    "dog",
+    "cat",
+    "day",
+    "night",
+    "word",
+    "to",
+    "and",
+    "of",
+    "it",
+    "is",
+    "good",
+    "new",
+    "here",
+    "there",
+]
 
 
 @pytest.fixture(scope="session")

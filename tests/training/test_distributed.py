@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from keyboard_lm_training.run_log import read_log
 
 _OPTIONS = [
@@ -32,7 +31,19 @@ def _figures(output: Path) -> list[float]:
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_equal_one(strategy: str, tiny_corpus: Path, tmp_path: Path) -> None:
     # Two processes that stop half-way and go on also show that their shared state is saved and restored.
-    _train(tiny_corpus, tmp_path / "two", 2, "--strategy", strategy, "--steps", "3", "--schedule", "wsd", "--decay-share", "0")
+    _train(
+        tiny_corpus,
+        tmp_path / "two",
+        2,
+        "--strategy",
+        strategy,
+        "--steps",
+        "3",
+        "--schedule",
+        "wsd",
+        "--decay-share",
+        "0",
+    )
     _train(tiny_corpus, tmp_path / "two", 2, "--strategy", strategy, "--steps", "6", "--decay-share", "0")
     _train(tiny_corpus, tmp_path / "flat", 1, "--steps", "6", "--decay-share", "0")
     np.testing.assert_allclose(_figures(tmp_path / "two"), _figures(tmp_path / "flat"), rtol=1e-4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-
 from keyboard_lm_training.loss import CHUNK_TOKENS, linear_cross_entropy
 
 

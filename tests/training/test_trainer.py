@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
-
-from keyboard_lm.checkpoint import WEIGHTS_FILE, Checkpoint
-from keyboard_lm.errors import DataError, TrainingError
 from keyboard_lm_training import run_state
 from keyboard_lm_training.devices import placed
 from keyboard_lm_training.run_log import read_log
 from keyboard_lm_training.train_config import TrainConfig
 from keyboard_lm_training.trainer import CHECKPOINT_FOLDER, Trainer, TrainResult
 from keyboard_lm_training.training_data import TrainingData
+from safetensors.numpy import load_file
+
+from keyboard_lm.checkpoint import WEIGHTS_FILE, Checkpoint
+from keyboard_lm.errors import DataError, TrainingError
 
 
 def _train(config: TrainConfig, corpus: Path, run: Path, stop_after: int | None = None) -> TrainResult:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keyboard_lm_training.windows import WindowSampler, permute, window_at
 
 from keyboard_lm.errors import DataError
-from keyboard_lm_training.windows import WindowSampler, permute, window_at
 
 BOS, EOS = 1, 2
 

@@ -70,5 +70,6 @@ def linear_cross_entropy(
     Returns:
         The loss to differentiate (NLL + z-loss) and the detached NLL, scalars.
     """
-    loss, nll = _LinearCrossEntropy.apply(hidden, table, targets, z_loss_weight, dtype)
+    function: Any = _LinearCrossEntropy
+    loss, nll = function.apply(hidden, table, targets, z_loss_weight, dtype)
     return loss, nll

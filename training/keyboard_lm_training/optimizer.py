@@ -31,7 +31,11 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.
         {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, eps=1e-8, fused=all(p.device.type != "mps" for _, p in named)
+        groups,
+        lr=config.learning_rate,
+        betas=config.betas,
+        eps=1e-8,
+        fused=all(p.device.type != "mps" for _, p in named),
     )
     if not use_muon:
         return [adamw]

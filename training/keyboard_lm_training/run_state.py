@@ -1,7 +1,7 @@
 """Saved states of a training run: whole or absent, and enough to go on bit for bit.
 
-    RUN/states/00001200/state.json           step, options, averaging, position in the log
-    RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running average
+RUN/states/00001200/state.json           step, options, averaging, position in the log
+RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running average
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor

@@ -25,7 +25,8 @@ def whole_weights(module: nn.Module) -> dict[str, Tensor]:
 
     Every process has to call this.
     """
-    return {name.removeprefix("model."): value for name, value in get_model_state_dict(module, options=_GATHER).items()}
+    gathered: dict[str, Any] = get_model_state_dict(module, options=_GATHER)
+    return {name.removeprefix("model."): value for name, value in gathered.items()}
 
 
 def whole_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
@@ -39,19 +40,20 @@ def whole_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> d
     return flat
 
 
-def restore_state(
-    module: nn.Module, optimizers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
-) -> None:
+def restore_state(module: nn.Module, optimizers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor]) -> None:
     """Put back what `whole_state` returned; every process needs the tensors and takes its share of them."""
     options = StateDictOptions(full_state_dict=True)
-    weights = {"model." + n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
+    weights: dict[str, Any] = {
+        "model." + n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)
+    }
     set_model_state_dict(module, weights, options=options)
     for number, optimizer in enumerate(optimizers):
         groups: Any = get_optimizer_state_dict(module, optimizer)["param_groups"]
-        state: dict[str, dict[str, Tensor]] = {}
+        state: dict[str, Any] = {}
         prefix = f"{_MOMENTS}{number}/"
         for name, tensor in tensors.items():
             if name.startswith(prefix):
                 parameter, moment = name.removeprefix(prefix).rsplit("/", 1)
                 state.setdefault(parameter, {})[moment] = tensor
-        set_optimizer_state_dict(module, optimizer, {"state": state, "param_groups": groups}, options=options)
+        values: dict[str, Any] = {"state": state, "param_groups": groups}
+        set_optimizer_state_dict(module, optimizer, values, options=options)

@@ -221,8 +221,9 @@ class Trainer:
             count = min(config.micro_batch, per_process - offset)
             windows = torch.from_numpy(self.data.sampler.batch(first + offset, count)).to(place.device)  # (B, T + 1)
             is_last = offset + count == per_process
-            with self._synchronised(is_last), torch.autocast(
-                place.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16
+            with (
+                self._synchronised(is_last),
+                torch.autocast(place.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16),
             ):
                 loss, nll = self._module(windows)
                 (loss * (count / per_process)).backward()
@@ -282,9 +283,7 @@ class Trainer:
 
     def _measure(self) -> dict[str, float]:
         # Sharded parameters gather inside forward only, so every process measures; only the first one reports.
-        return heldout_bits_per_byte(
-            self._loss_model, self.data.heldout, self.config.seq_len, self.config.eval_tokens
-        )
+        return heldout_bits_per_byte(self._loss_model, self.data.heldout, self.config.seq_len, self.config.eval_tokens)
 
     def _save(self, saved_step: int) -> None:
         if self.step == saved_step:
@@ -340,7 +339,8 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
         changed.append("the corpus has another tokenizer")
     if changed:
         raise TrainingError(
-            f"{path.parent} holds a run with other options ({'; '.join(changed)}); repeat those, or use another --output"
+            f"{path.parent} holds a run with other options ({'; '.join(changed)}); "
+            "repeat those, or use another --output"
         )
 
 

@@ -69,8 +69,8 @@ def make_plan(config: TrainConfig, model: ModelConfig, tokens_per_epoch: int, pl
     if seconds > ABSURD_SECONDS:
         fitting = int(ABSURD_SECONDS * rate / config.batch_tokens)
         advice.append(
-            f"this would take about {format_seconds(seconds)} here; a smaller --size, fewer --steps (about {fitting} fit "
-            "into 30 days) or more devices (torchrun) would help"
+            f"this would take about {format_seconds(seconds)} here; a smaller --size, fewer --steps "
+            f"(about {fitting} fit into 30 days) or more devices (torchrun) would help"
         )
     if config.total_tokens > 16 * tokens_per_epoch:
         advice.append(

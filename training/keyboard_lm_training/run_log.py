@@ -65,7 +65,7 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def plot_loss(run_folder: Path) -> Path | None:
-    """Draw training loss and held-out bits per byte over tokens into `loss.png`; None without two points or a plotter."""
+    """Draw training loss and held-out bits per byte into `loss.png`; None without two points or matplotlib."""
     try:
         import matplotlib.figure
     except ImportError:

@@ -7,6 +7,8 @@
     model.int4.onnx      the runtime graph, when `keyboard-lm export-onnx` has made one
     record.json          how it was trained
     checkpoint.json      size and SHA-256 of each file above, and the digest of network and tokenizer
+
+Opening one reads and checks the small files; the weights and graphs are checked when they are read.
 """
 
 from __future__ import annotations
@@ -285,7 +287,9 @@ def _check_file(folder: Path, name: str, expected: tuple[int, str]) -> bytes:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); restore the checkpoint") from None
     if len(content) != expected[0]:
-        raise CheckpointError(f"{path}: {len(content)} bytes, expected {expected[0]}; the file is truncated or replaced")
+        raise CheckpointError(
+            f"{path}: {len(content)} bytes, expected {expected[0]}; the file is truncated or replaced"
+        )
     if hashlib.sha256(content).hexdigest() != expected[1]:
         raise CheckpointError(f"{path}: does not match its digest; it is damaged or belongs to another model")
     return content

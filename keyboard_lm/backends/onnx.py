@@ -1,0 +1,173 @@
+"""The network on ONNX Runtime: the default backend, over the graph that `keyboard-lm export-onnx` writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from keyboard_lm import onnx_format as names
+from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
+from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.config import ModelConfig
+from keyboard_lm.errors import CheckpointError
+
+DEFAULT_THREADS = 2
+
+
+class OnnxBackend:
+    """Runs an exported graph; see `keyboard_lm.backends.protocol.Backend` for what each call promises.
+
+    The cache lies in buffers that the graph reads and writes in place, so a step copies nothing, and the scratch slots
+    of a tree are simply overwritten by the next call.
+
+    Args:
+        graph: the content of a graph file.
+        config: the network's shape.
+        capacity: slots of the KV cache; at most, and by default, the longest context the network is trained for.
+        num_threads: threads of one step; never more than there are cores.
+
+    Raises:
+        CheckpointError: the graph cannot be read, or is not one that this version runs.
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self, graph: bytes, config: ModelConfig, capacity: int | None = None, num_threads: int = DEFAULT_THREADS
+    ) -> None:
+        self.config = config
+        self._capacity = min(capacity or config.max_context_length, config.max_context_length)
+        self._length = 0
+        self._session = _open_session(graph, num_threads)
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if self.metadata.get(names.META_FORMAT) != str(names.GRAPH_FORMAT):
+            raise CheckpointError("the runtime graph has another format; run: keyboard-lm export-onnx")
+        self._binding = self._session.io_binding()
+        self._buffers: list[Any] = []  # the binding does not keep them alive
+        for layer, heads in enumerate(config.num_kv_heads):
+            shape = (1, heads, self._capacity + 1, config.head_dim)  # one more for a tree behind nothing
+            for past, present in zip(names.past_names(layer), names.present_names(layer), strict=True):
+                buffer = _ort_value(np.zeros(shape, np.float32))
+                self._binding.bind_ortvalue_input(past, buffer)
+                self._binding.bind_ortvalue_output(present, buffer)
+                self._buffers.append(buffer)
+        self._no_bias = np.zeros(self._capacity, np.float32)
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: Checkpoint,
+        capacity: int | None = None,
+        num_threads: int = DEFAULT_THREADS,
+        bits: int = 4,
+    ) -> OnnxBackend:
+        """Open the graph of a checkpoint.
+
+        Args:
+            checkpoint: the folder.
+            capacity: see the class.
+            num_threads: see the class.
+            bits: which of the folder's graphs: 4 is the one that ships, 8, 16 and 32 serve comparison.
+
+        Raises:
+            CheckpointError: the graph is missing, damaged, or made from other weights than the checkpoint's.
+        """
+        file = names.graph_file(bits)
+        command = f"keyboard-lm export-onnx {checkpoint.folder}" + (f" --bits {bits}" if bits != 4 else "")
+        if file not in checkpoint.files:
+            raise CheckpointError(f"{checkpoint.folder} has no {file}; run: {command}")
+        graph = checkpoint.read_file(file)
+        try:
+            backend = cls(graph, checkpoint.config, capacity, num_threads)
+        except CheckpointError as error:
+            raise CheckpointError(f"{checkpoint.folder / file}: {error}; run: {command}") from None
+        if backend.metadata.get(names.META_CHECKPOINT) != checkpoint.digest:
+            raise CheckpointError(f"{checkpoint.folder / file} was made from another model; run: {command}")
+        return backend
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    @property
+    def capacity(self) -> int:
+        return self._capacity
+
+    def prefill(self, token_ids: Sequence[int]) -> Logits:
+        check_fits(self, 0, len(token_ids))
+        self._length = 0
+        return self.decode(token_ids)
+
+    def decode(self, token_ids: Sequence[int]) -> Logits:
+        num_new = len(token_ids)
+        check_fits(self, self._length, num_new)
+        positions = np.arange(self._length, self._length + num_new)  # (T,)
+        logits: Logits = self._run(token_ids, positions, self._length, None, np.array([num_new - 1]))[0]  # (V,)
+        self._length += num_new
+        return logits
+
+    def score_tree(self, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
+        check_tree(self, token_ids, parents)
+        num_new = len(token_ids)
+        positions = self._length + np.array(tree_depths(parents))  # (N,)
+        # With nothing cached, GroupQueryAttention ignores the positions it is given (ONNX Runtime 1.32), so a tree
+        # without context stands behind one hidden slot.
+        start = max(self._length, 1)
+        bias = np.zeros((num_new, start + num_new), np.float32)  # (N, L)
+        bias[:, self._length : start] = -np.inf
+        bias[:, start:][~tree_visibility(parents)] = -np.inf
+        return self._run(token_ids, positions, start, bias, np.arange(num_new))  # (N, V)
+
+    def rewind(self, length: int) -> None:
+        check_rewind(self, length)
+        self._length = length
+
+    def _run(
+        self,
+        token_ids: Sequence[int],
+        positions: NDArray[np.int64],
+        start: int,
+        bias: NDArray[np.float32] | None,
+        rows: NDArray[np.int64],
+    ) -> Logits:
+        # Writes the new tokens' keys and values into the slots from `start` on.
+        num_new, num_slots = len(positions), start + len(positions)
+        if bias is None:
+            if num_new * num_slots > len(self._no_bias):
+                self._no_bias = np.zeros(num_new * num_slots, np.float32)
+            bias = self._no_bias[: num_new * num_slots]
+        logits = np.empty((len(rows), self.config.vocab_size), np.float32)  # (R, V)
+        inputs: dict[str, NDArray[Any]] = {
+            names.TOKEN_IDS: np.array([token_ids], np.int64),  # (1, T)
+            names.POSITIONS: positions[None],  # (1, T)
+            names.BIAS: bias.reshape(1, 1, num_new, num_slots),  # (1, 1, T, L)
+            names.LAST_SLOT: np.array([num_slots - 1], np.int32),  # (1,)
+            names.NUM_SLOTS: np.array(num_slots, np.int32),  # ()
+            names.ROWS: rows,  # (R,)
+        }
+        for name, value in inputs.items():
+            self._binding.bind_ortvalue_input(name, _ort_value(value))
+        self._binding.bind_ortvalue_output(names.LOGITS, _ort_value(logits[None]))
+        self._session.run_with_iobinding(self._binding)
+        return logits
+
+
+def _ort_value(array: NDArray[Any]) -> Any:
+    # Shares the array's memory.
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def _open_session(graph: bytes, num_threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(1, min(num_threads, len(os.sched_getaffinity(0))))
+    options.log_severity_level = 3  # errors come back as exceptions
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no common base class of its own
+        raise CheckpointError(f"cannot be read ({' '.join(str(error).split())[:200]})") from None

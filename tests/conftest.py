@@ -1,0 +1,85 @@
+"""A tokenizer and checkpoints small enough to make in a test run, real in every other way."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sentencepiece import SentencePieceTrainer
+
+from keyboard_lm.checkpoint import Checkpoint, add_file, save_checkpoint
+from keyboard_lm.config import ModelConfig
+from keyboard_lm.text import JOIN, SPACE, TextForm
+from keyboard_lm.tokenizer import Tokenizer
+
+_PROPER_NOUNS = ("Anna", "August", "June", "March", "Mary", "Oxford", "Scotland", "Tom")
+
+MakeCheckpoint = Callable[..., Checkpoint]
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[str]:
+    """Everyday English messages."""
+    return (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(sentences: list[str]) -> Tokenizer:
+    """A tokenizer of 600 pieces, trained with the options of a real one."""
+    form = TextForm(_PROPER_NOUNS)
+    model = io.BytesIO()
+    SentencePieceTrainer.Train(
+        sentence_iterator=iter([form.encode(line) for line in sentences]), model_writer=model,
+        model_type="unigram", vocab_size=600, treat_whitespace_as_suffix=True, byte_fallback=True,
+        normalization_rule_name="identity", split_by_unicode_script=False, required_chars=JOIN + SPACE,
+        unk_id=0, bos_id=1, eos_id=2, pad_id=-1, num_threads=1, minloglevel=2,
+    )  # fmt: skip
+    return Tokenizer(model.getvalue(), _PROPER_NOUNS)
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_tokenizer: Tokenizer) -> ModelConfig:
+    """Three layers of growing width, 64 to 128 query and 32 to 256 feed-forward units."""
+    return ModelConfig(
+        num_transformer_layers=3, model_dim=64, head_dim=32, vocab_size=tiny_tokenizer.vocab_size,
+        max_context_length=128, ffn_dim_divisor=32, qkv_multipliers=(1.0, 4.0),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> MakeCheckpoint:
+    """Return a function that writes a checkpoint of random weights: (folder, config, seed, bits of its graphs)."""
+
+    def make(
+        folder: Path, config: ModelConfig = tiny_config, seed: int = 0, graph_bits: tuple[int, ...] = ()
+    ) -> Checkpoint:
+        torch = pytest.importorskip("torch")
+        from keyboard_lm.model import OpenELM
+
+        model = OpenELM(config)
+        model.init_weights(torch.Generator().manual_seed(seed))
+        weights = {name: value.numpy() for name, value in model.state_dict().items()}
+        rng = np.random.default_rng(seed)
+        for value in weights.values():
+            if value.ndim == 1:  # norms that do something
+                value *= rng.uniform(0.7, 1.4, value.shape).astype(np.float32)
+        checkpoint = save_checkpoint(folder, config, tiny_tokenizer, weights, {"note": "random weights"})
+        for bits in graph_bits:
+            from keyboard_lm.onnx_export import export_graph
+            from keyboard_lm.onnx_format import graph_file
+
+            checkpoint = add_file(checkpoint, graph_file(bits), export_graph(checkpoint, bits)[0])
+        return checkpoint
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: MakeCheckpoint) -> Path:
+    """A checkpoint folder with an int4 and an fp32 graph; shared by all tests, so it is not to be changed."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    make_checkpoint(folder, graph_bits=(4, 32))
+    return folder

@@ -11,7 +11,7 @@ import numpy as np
 
 from keyboard_lm_training import dedup
 from keyboard_lm_training.clean import CleanOptions, clean_document
-from keyboard_lm_training.parallel import ordered_map
+from keyboard_lm_training.parallel import Workers
 from keyboard_lm_training.recipe import Recipe
 from keyboard_lm_training.sources import SourceReader
 
@@ -96,7 +96,7 @@ class CleanBatch:
 
 @dataclass(frozen=True, slots=True)
 class CleanDocuments:
-    """The work on a batch of raw documents (a picklable callable for `ordered_map`)."""
+    """The work on a batch of raw documents (a picklable callable for `Workers.map`)."""
 
     clean: CleanOptions
     dedup: dedup.DedupOptions
@@ -157,7 +157,7 @@ def clean_source(
     reader: SourceReader,
     recipe: Recipe,
     spill: ItemSpill,
-    num_workers: int,
+    workers: Workers,
     on_bytes: Callable[[int], None],
 ) -> CleanText:
     """Clean one source into ``<name>.txt`` of the work folder.
@@ -166,7 +166,7 @@ def clean_source(
         reader: the source.
         recipe: supplies the options.
         spill: receives keys and held-out documents.
-        num_workers: processes; the result does not depend on it.
+        workers: do the work; the result does not depend on their number.
         on_bytes: called with the input bytes read so far.
 
     Raises:
@@ -179,7 +179,7 @@ def clean_source(
     dropped: Counter[str] = Counter()
     task = CleanDocuments(recipe.clean, recipe.dedup, recipe.heldout_fraction)
     with file.open("wb") as output:
-        for batch in ordered_map(task, _batches(reader), num_workers):
+        for batch in workers.map(task, _batches(reader)):
             output.write(batch.text)
             spill.add(batch)
             documents_read += batch.documents_read

@@ -18,7 +18,7 @@ from keyboard_lm.tokenizer import Tokenizer
 from keyboard_lm_training import dedup
 from keyboard_lm_training.cleaning import CleanText, ItemSpill, clean_source
 from keyboard_lm_training.encoding import EncodeBlock, ItemFlags, block_documents, read_blocks
-from keyboard_lm_training.parallel import ordered_map
+from keyboard_lm_training.parallel import Workers
 from keyboard_lm_training.recipe import SHARE, Recipe
 from keyboard_lm_training.shards import SPLITS, TRAIN, CorpusManifest, ShardRecord, ShardWriter, SourceRecord
 from keyboard_lm_training.sources import SourceReader
@@ -70,8 +70,8 @@ def build_corpus(
     report = on_progress or (lambda stage, done, total: None)
     readers = [SourceReader(source, options.data_dir) for source in recipe.sources]
     tokenizer = Tokenizer.load(options.tokenizer_dir) if options.tokenizer_dir else None
-    with _partial_folder(output) as folder:
-        return _Build(recipe, folder, options.num_workers, report).run(readers, tokenizer)
+    with _partial_folder(output) as folder, Workers(options.num_workers) as workers:
+        return _Build(recipe, folder, workers, report).run(readers, tokenizer)
 
 
 @contextmanager
@@ -105,11 +105,11 @@ def _partial_folder(output: Path) -> Iterator[Path]:
 class _Build:
     """One run in the partial folder; each method is one stage."""
 
-    def __init__(self, recipe: Recipe, folder: Path, num_workers: int, report: Progress) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, workers: Workers, report: Progress) -> None:
         self._recipe = recipe
         self._folder = folder
         self._work = folder / _WORK_FOLDER
-        self._num_workers = num_workers
+        self._workers = workers
         self._report = report
 
     def run(self, readers: list[SourceReader], tokenizer: Tokenizer | None) -> CorpusManifest:
@@ -119,9 +119,9 @@ class _Build:
         flags = self._deduplicate(spill)
         if tokenizer is None:
             lines = self._sample(cleaned, flags)
-            tokenizer = train_tokenizer(lines, self._recipe.tokenizer, self._num_workers, self._report)
+            tokenizer = train_tokenizer(lines, self._recipe.tokenizer, self._workers, self._report)
         tokenizer.save(self._folder)
-        sources, shards = self._encode(cleaned, flags)
+        sources, shards = self._encode(cleaned, flags, tokenizer.digest)
         shutil.rmtree(self._work)
         manifest = CorpusManifest(
             tokenizer.digest, tokenizer.vocab_size, self._recipe.to_dict(), tuple(sources), tuple(shards)
@@ -138,7 +138,7 @@ class _Build:
             def on_bytes(done: int, before: int = before) -> None:
                 self._report("reading", before + done, total)
 
-            cleaned.append(clean_source(reader, self._recipe, spill, self._num_workers, on_bytes))
+            cleaned.append(clean_source(reader, self._recipe, spill, self._workers, on_bytes))
             if not cleaned[-1].num_chars:
                 raise DataError(
                     f"source {reader.source.name}: no text left of {cleaned[-1].documents_read} documents"
@@ -173,8 +173,10 @@ class _Build:
         per_share = sum(sizes) / sum(weights)
         return [weight / size * per_share if size else 0.0 for weight, size in zip(weights, sizes, strict=True)]
 
-    def _encode(self, cleaned: list[CleanText], flags: ItemFlags) -> tuple[list[SourceRecord], list[ShardRecord]]:
-        task = EncodeBlock(self._folder, self._recipe.clean.min_document_tokens)
+    def _encode(
+        self, cleaned: list[CleanText], flags: ItemFlags, tokenizer_digest: str
+    ) -> tuple[list[SourceRecord], list[ShardRecord]]:
+        task = EncodeBlock(self._folder, tokenizer_digest, self._recipe.clean.min_document_tokens)
         total = sum(clean.num_chars for clean in cleaned)
         done = 0
         shards: list[ShardRecord] = []
@@ -182,7 +184,7 @@ class _Build:
         for source, clean in zip(self._recipe.sources, cleaned, strict=True):
             writers = {split: ShardWriter(self._folder, source.name, split) for split in SPLITS}
             lost: Counter[str] = Counter()
-            for block in ordered_map(task, read_blocks(clean, flags), self._num_workers):
+            for block in self._workers.map(task, read_blocks(clean, flags)):
                 for split, encoded in block.splits.items():
                     writers[split].append(encoded.ids, encoded.num_messages, encoded.num_bytes)
                     done += encoded.num_bytes

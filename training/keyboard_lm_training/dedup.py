@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from keyboard_lm.errors import MissingExtraError
 
-NUM_PARTITIONS = 64
+PARTITION_BITS = 6
+NUM_PARTITIONS = 1 << PARTITION_BITS
 SPILL_BUFFER_BYTES = 64 * 1024 * 1024
 NUM_BANDS = 20
 BAND_ROWS = 6  # with 20 bands: 99.6 % of pairs at similarity 0.8 share a band, 27 % at 0.5 (which the check rejects)
@@ -102,27 +103,29 @@ class KeySpill:
         folder: an existing folder for the partition files.
         name: distinguishes several spills in one folder.
         dtype: a structured type with the fields ``key`` and ``item``.
+        buffer_bytes: records wait in memory until they take more than this.
     """
 
-    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any]) -> None:
+    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], buffer_bytes: int = SPILL_BUFFER_BYTES) -> None:
         self._files = [folder / f"{name}-{index:02}.keys" for index in range(NUM_PARTITIONS)]
         self._dtype = dtype
         self._buffered: list[Records] = []
-        self._buffered_bytes = 0
+        self.buffered_bytes = 0
+        self._buffer_bytes = buffer_bytes
 
     def add(self, records: Records) -> None:
         """Append records; they reach the disk in large writes."""
         self._buffered.append(records)
-        self._buffered_bytes += records.nbytes
-        if self._buffered_bytes > SPILL_BUFFER_BYTES:
+        self.buffered_bytes += records.nbytes
+        if self.buffered_bytes > self._buffer_bytes:
             self._flush()
 
     def _flush(self) -> None:
         if not self._buffered:
             return
         records = np.concatenate(self._buffered)
-        self._buffered, self._buffered_bytes = [], 0
-        partition = (records["key"] >> np.uint64(64 - 6)).astype(np.int64)
+        self._buffered, self.buffered_bytes = [], 0
+        partition = (records["key"] >> np.uint64(64 - PARTITION_BITS)).astype(np.int64)
         order = np.argsort(partition, kind="stable")
         bounds = np.searchsorted(partition[order], np.arange(NUM_PARTITIONS + 1))
         for index, file in enumerate(self._files):

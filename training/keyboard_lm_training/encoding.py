@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -101,25 +101,23 @@ class EncodedBlock:
     short_document: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EncodeBlock:
-    """The work on a block (a picklable callable for `ordered_map`).
+    """The work on a block (a picklable callable for `Workers.map`).
 
     Attributes:
         tokenizer_dir: a folder with a tokenizer.
+        tokenizer_digest: its digest.
         min_document_tokens: shorter documents go.
     """
 
     tokenizer_dir: Path
+    tokenizer_digest: str
     min_document_tokens: int
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.load(self.tokenizer_dir)
 
     def __call__(self, block: Block) -> EncodedBlock:
         """Turn the documents of a block into ids: ``bos, message, eos, message, eos, ...`` each."""
-        tokenizer = self._tokenizer
+        tokenizer = _load_tokenizer(self.tokenizer_dir, self.tokenizer_digest)
         exact = near = short = 0
         ids: dict[str, list[int]] = {split: [] for split in SPLITS}
         num_messages = dict.fromkeys(SPLITS, 0)
@@ -144,3 +142,9 @@ class EncodeBlock:
             split: EncodedSplit(np.array(ids[split], TOKEN), num_messages[split], num_bytes[split]) for split in SPLITS
         }
         return EncodedBlock(splits, exact, near, short)
+
+
+@lru_cache(maxsize=1)
+def _load_tokenizer(folder: Path, digest: str) -> Tokenizer:
+    # Once per process; the digest tells tokenizers apart that one folder held at different times.
+    return Tokenizer.load(folder)

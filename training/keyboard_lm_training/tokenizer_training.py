@@ -16,7 +16,7 @@ import numpy as np
 from keyboard_lm.errors import DataError
 from keyboard_lm.text import JOIN, SPACE, TextForm
 from keyboard_lm.tokenizer import Tokenizer
-from keyboard_lm_training.parallel import ordered_map
+from keyboard_lm_training.parallel import Workers
 from keyboard_lm_training.shards import MAX_VOCAB_SIZE
 
 MAX_LINE_CHARS = 4096  # bounds the memory of a sample; few messages are longer
@@ -99,14 +99,14 @@ class LineSample:
 
 
 def train_tokenizer(
-    lines: Sequence[str], options: TokenizerOptions, num_workers: int = 1, on_progress: Progress | None = None
+    lines: Sequence[str], options: TokenizerOptions, workers: Workers, on_progress: Progress | None = None
 ) -> Tokenizer:
     """Learn the proper nouns and the pieces from a sample of messages.
 
     Args:
         lines: messages that `keyboard_lm.text.normalise` has already seen.
         options: sizes.
-        num_workers: processes for the conversion to the text form; the result does not depend on it.
+        workers: convert to the text form; the result does not depend on their number.
         on_progress: called with (stage, lines done, lines in all).
 
     Raises:
@@ -121,11 +121,11 @@ def train_tokenizer(
             yield result
 
     counts: Counter[str] = Counter()
-    for part in report("learning proper nouns", ordered_map(count_mid_sentence, batches, num_workers)):
+    for part in report("learning proper nouns", workers.map(count_mid_sentence, batches)):
         counts.update(part)
     nouns = choose_proper_nouns(counts, options.max_proper_nouns, options.min_proper_noun_count)
     forms: list[str] = []
-    for encoded in report("writing the text form", ordered_map(_EncodeForms(nouns), batches, num_workers)):
+    for encoded in report("writing the text form", workers.map(_EncodeForms(nouns), batches)):
         forms.extend(encoded)
     return Tokenizer(train_pieces(forms, options), nouns)
 

@@ -89,7 +89,7 @@ def export_graph(
     if sum(_num_bytes(matrix) for matrix in stored.values()) > _MAX_BYTES:
         raise CheckpointError(f"{checkpoint.folder}: too large for one ONNX file at {bits} bits; use fewer")
     graph = build_graph(checkpoint.config, stored, metadata)
-    backend = OnnxBackend(graph, checkpoint.config)
+    backend = OnnxBackend(graph, checkpoint.config, num_threads=1)  # a check need not hurry, and may share the machine
     ids = sample_ids(checkpoint)
     got = stepwise_logits(backend, ids)  # (P, V)
     own = _expected_logits(checkpoint.config, effective_weights(stored), ids)  # (P, V)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Networks this small gain nothing from threads, and threads that wait for a busy core make a test take minutes. numpy
+# and torch read this when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import io
 from collections.abc import Callable
 from pathlib import Path

@@ -53,7 +53,7 @@ def backend(kind: str, tiny_checkpoint: Path) -> Backend:
     if kind == "torch":
         pytest.importorskip("torch")
         return load_backend("torch", checkpoint, capacity=CAPACITY)
-    return OnnxBackend.load(checkpoint, capacity=CAPACITY, bits=4 if kind == "onnx-int4" else 32)
+    return OnnxBackend.load(checkpoint, capacity=CAPACITY, num_threads=1, bits=4 if kind == "onnx-int4" else 32)
 
 
 def tokens(count: int, seed: int = 0) -> list[int]:

@@ -55,7 +55,7 @@ def test_a_recipe_finds_its_files_in_the_data_folder(tmp_path: Path, chat: Path)
 
 
 def test_max_documents_limits_every_source(tmp_path: Path, chat: Path) -> None:
-    args = (chat, "-o", tmp_path / "c", "--vocab-size", "320", "--workers", "1", "--max-documents", "90", "--json")
+    args = (chat, "-o", tmp_path / "c", "--vocab-size", "420", "--workers", "1", "--max-documents", "90", "--json")
     assert json.loads(run(*args).stdout)["sources"][0]["documents_read"] == 90
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyboard_lm_training.recipe import PER_TOKEN, SHARE, Recipe, load_recipe
 
@@ -73,7 +73,7 @@ def test_all_mistakes_are_reported_together() -> None:
         "[clean] min_document_chars must not be negative, not -1",
         "[dedup] near_duplicates must be true or false, not 1",
         "[dedup] threshold must be between 0.5 and 1, not 0.1",
-        "[tokenizer] vocab_size must be between 300 and 65536",
+        "[tokenizer] vocab_size must be between 400 and 65536",
         "[[source]] a/b: name must be letters",
         "[[source]] a/b: weight must be a positive number, not 0",
         "[[source]] c: unknown key license",
@@ -123,6 +123,7 @@ def test_a_changed_recipe_is_checked_again() -> None:
         dataclasses.replace(recipe, tokenizer=dataclasses.replace(recipe.tokenizer, vocab_size=3))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(min_size=1, max_size=12) | st.just("hf:owner/name"), min_size=1, max_size=6))
 def test_any_inputs_make_a_recipe_with_distinct_names(inputs: list[str]) -> None:
     recipe = Recipe.from_inputs([text for text in inputs if text != "hf:"] or ["a.txt"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyboard_lm_training import sources
 from keyboard_lm_training.sources import SourceReader, SourceRecipe
@@ -72,6 +72,7 @@ def test_json_lines_give_one_document_per_row(tmp_path: Path, ending: str) -> No
     assert read(tmp_path, f"chat.jsonl{ending}", PACKERS[ending](data), text_field="body") == DOCUMENTS
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 5), max_size=6), st.integers(1, 4))
 def test_cutting_documents_keeps_every_line_in_order(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], limit: int

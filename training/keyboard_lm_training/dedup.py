@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from keyboard_lm.errors import MissingExtraError
 
-PARTITION_BITS = 6
+PARTITION_BITS = 8
 NUM_PARTITIONS = 1 << PARTITION_BITS
 SPILL_BUFFER_BYTES = 64 * 1024 * 1024
 NUM_BANDS = 20
@@ -107,7 +107,7 @@ class KeySpill:
     """
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], buffer_bytes: int = SPILL_BUFFER_BYTES) -> None:
-        self._files = [folder / f"{name}-{index:02}.keys" for index in range(NUM_PARTITIONS)]
+        self._files = [folder / f"{name}-{index:03}.keys" for index in range(NUM_PARTITIONS)]
         self._dtype = dtype
         self._buffered: list[Records] = []
         self.buffered_bytes = 0

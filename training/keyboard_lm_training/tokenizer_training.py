@@ -20,8 +20,9 @@ from keyboard_lm_training.parallel import Workers
 from keyboard_lm_training.shards import MAX_VOCAB_SIZE
 
 MAX_LINE_CHARS = 4096  # bounds the memory of a sample; few messages are longer
-MIN_VOCAB_SIZE = 300  # 256 byte pieces, 3 control pieces, and something to say
+MIN_VOCAB_SIZE = 400  # 256 byte pieces, 3 control pieces, the keys of a keyboard, and something to say
 _LINES_PER_TASK = 20_000
+_REQUIRED_CHARS = JOIN + SPACE + "".join(map(chr, range(0x21, 0x7F)))  # every key of a keyboard is a piece at least
 
 Progress = Callable[[str, int, int | None], None]
 Result = TypeVar("Result")
@@ -36,6 +37,7 @@ class TokenizerOptions:
         sample_lines: messages it is trained on, drawn with the weights of the recipe.
         max_proper_nouns: size limit of the table of words that keep their capital.
         min_proper_noun_count: mid-sentence occurrences in the sample below which a word is not judged.
+        character_coverage: share of the characters that get a piece of their own; the others are spelt in bytes.
         num_threads: threads of SentencePiece. They are part of the result: sums of floats depend on their number.
     """
 
@@ -43,6 +45,7 @@ class TokenizerOptions:
     sample_lines: int = 1_000_000
     max_proper_nouns: int = 20_000
     min_proper_noun_count: int = 5
+    character_coverage: float = 0.99999  # 0.9995, SentencePiece's default, spells %, & and every emoji in bytes
     num_threads: int = 4
 
     def mistakes(self) -> list[str]:
@@ -56,6 +59,8 @@ class TokenizerOptions:
         for name in ("sample_lines", "min_proper_noun_count", "num_threads"):
             if getattr(self, name) < 1:
                 found.append(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0.9 <= self.character_coverage <= 1:
+            found.append(f"character_coverage must be between 0.9 and 1, not {self.character_coverage}")
         if self.max_proper_nouns < 0:
             found.append(f"max_proper_nouns must not be negative, not {self.max_proper_nouns}")
         return found
@@ -194,7 +199,8 @@ def train_pieces(forms: Sequence[str], options: TokenizerOptions) -> bytes:
             split_by_unicode_script=False,  # keeps don't▁ in one piece
             normalization_rule_name="identity",
             byte_fallback=True,
-            required_chars=JOIN + SPACE,
+            required_chars=_REQUIRED_CHARS,
+            character_coverage=options.character_coverage,
             max_sentence_length=8 * MAX_LINE_CHARS,
             unk_id=0,
             bos_id=1,

@@ -1,0 +1,36 @@
+# Half a dozen targets; `.ci/run` calls `make setup test` on a clean checkout.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup test lint format bench wheel clean
+
+setup: $(BIN)/.installed
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+test: setup lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/keyboard-lm bench
+
+wheel: setup
+	$(BIN)/pip install --quiet build
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) dist build *.egg-info

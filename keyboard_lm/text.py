@@ -24,7 +24,7 @@ _PUNCTUATION = (
     r"\u00a1-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"  # Latin-1
     r"\u055a-\u055f\u0589\u058a\u05be\u05c0\u05c3\u05f3\u05f4"  # Armenian, Hebrew
     r"\u060c\u060d\u061b\u061d-\u061f\u066a-\u066d\u06d4\u0964\u0965"  # Arabic, Devanagari
-    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2122\u2190-\u22ff\u2e00-\u2e7f"  # general, currency, arrows, maths
+    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2122\u2190-\u22ff\u2423\u2e00-\u2e7f"  # general, currency, arrows
     r"\u3001-\u3003\u3008-\u3020\u3030\u303d\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK
 )
 _PICTOGRAPH = r"\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
@@ -38,14 +38,17 @@ _EMOJI = (
     rf"|\u200d[{_PICTOGRAPH}\u2194-\u2199])*"  # joined sequences (family, professions, nodding)
 )
 _EMOTICON = r"(?:[:;=]['^o-]?[)(\]\[DPpOo/\\|*3S]|</?3|[xX]D|\^_+\^|-_+-|[Tt]_[Tt]|[oO]_[oO]|:'\()"
+_WORD_TOKEN = rf"{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*"
 
 _TOKEN = re.compile(
     rf"(?P<emoji>{_EMOJI})"
     rf"|(?P<emoticon>(?<!\S){_EMOTICON}(?![^\s.,!?]))"
     r"|(?P<dotted>(?<![^\W_])(?:[^\W\d_]\.){2,})"  # a.m., U.S., e.g.
-    rf"|(?P<word>{_WORD}+(?:'{_WORD}+|(?<=\d)[.,:](?=\d){_WORD}+)*)"
+    rf"|(?P<word>{_WORD_TOKEN})"
     r"|(?P<punct>\.{2,}|[!?]+|-{2,}|\*+|_+|=+|~+|[^\s])"
 )
+_ONE_WORD = re.compile(_WORD_TOKEN)
+_WORD_PART = re.compile(rf"(?:{_WORD}|['.,:])+")
 _LETTER_EMOTICONS = frozenset({"xD", "XD"})  # the ones that would be words where an emoticon cannot stand
 _PROBE = "x"  # any word: shows which marks the tokens before the cursor take
 
@@ -242,6 +245,20 @@ def token_kind(token: str) -> str:
     """Return ``word``, ``dotted``, ``punct``, ``emoji`` or ``emoticon`` for a form token without its marks."""
     match = _TOKEN.match(token)
     return match.lastgroup if match and match.lastgroup else "punct"
+
+
+def is_word(text: str) -> bool:
+    """Return whether `text` is exactly one form token of the kind ``word``."""
+    if text in _LETTER_EMOTICONS:
+        return False
+    if text.isalpha():
+        return True
+    return _ONE_WORD.fullmatch(text) is not None and token_kind(text) == "word"  # a key cap only looks like a word
+
+
+def is_word_part(text: str) -> bool:
+    """Return whether every character of `text` may stand inside a word, an apostrophe or a decimal point included."""
+    return text.isalpha() or _WORD_PART.fullmatch(text) is not None
 
 
 def split_marks(marked: str) -> tuple[str | None, str, str | None]:

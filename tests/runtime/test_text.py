@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyboard_lm.text import JOIN, META_SPACE, SPACE, TextForm, capitalise, normalise, split_marks, token_kind
+from keyboard_lm.text import (
+    JOIN,
+    META_SPACE,
+    SPACE,
+    TextForm,
+    capitalise,
+    is_word,
+    is_word_part,
+    normalise,
+    split_marks,
+    token_kind,
+)
 
 FORM = TextForm(["Mary", "London", "Tom"])
 
@@ -135,6 +146,15 @@ def test_a_word_appended_as_typed_text_says_leaves_the_finished_tokens(text: str
     if after.partial == word:
         assert after.messages == before.messages
         assert after.starts_sentence == before.starts_sentence
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXT)
+def test_a_word_is_what_encodes_as_one_word_token_and_is_made_of_word_parts(text: str) -> None:
+    tokens = FORM.encode_tokens(one_line(text))
+    alone = len(tokens) == 1 and token_kind(tokens[0]) == "word"
+    assert is_word(one_line(text)) == alone
+    assert is_word_part(text) or not is_word(text)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,168 @@
+"""The text before the cursor as the network holds it: one KV cache, moved as little as possible between keystrokes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.backends.protocol import ROOT, Backend, Logits
+
+Probabilities = NDArray[np.float32]
+Path = tuple[int, ...]  # piece ids after the context
+
+
+def softmax(logits: Logits) -> Probabilities:
+    """Return the probabilities (V,) of logits (V,)."""
+    weights = np.exp(logits - logits.max())
+    probabilities: Probabilities = weights / weights.sum()
+    return probabilities
+
+
+class Boundary:
+    """What the network says after one context, and after the continuations of it that were asked for so far.
+
+    Made by `ContextCache.at`. Continuations are scored behind the cached context and change nothing in it.
+    """
+
+    def __init__(self, cache: ContextCache, context_ids: Path, probabilities: Probabilities) -> None:
+        self._cache = cache
+        self._context_ids = context_ids
+        self._known: dict[Path, Probabilities] = {(): probabilities}
+
+    def probabilities(self, path: Path = ()) -> Probabilities:
+        """Return the next piece's probabilities (V,) after the context and `path`, which `expand` has seen."""
+        return self._known[path]
+
+    def is_known(self, path: Path) -> bool:
+        """Return whether `expand` has seen `path`, or a longer one that passes through it."""
+        return path in self._known
+
+    def expand(self, paths: Sequence[Path]) -> None:
+        """Score all `paths`, and the paths they pass through, in one call of the network.
+
+        Raises:
+            ContextLengthError: the tree does not fit behind the context.
+        """
+        nodes: dict[Path, int] = {}
+        for path in paths:
+            for depth in range(1, len(path) + 1):
+                nodes.setdefault(path[:depth], len(nodes))
+        parents = [nodes[path[:-1]] if len(path) > 1 else ROOT for path in nodes]
+        logits = self._cache.score_tree(self._context_ids, [path[-1] for path in nodes], parents)  # (N, V)
+        for path, row in zip(nodes, logits, strict=True):
+            if path not in self._known:
+                self._known[path] = softmax(row)
+
+
+class ContextCache:
+    """A backend that can be asked about any context; it computes only what differs from the one before.
+
+    The last few boundaries are remembered, so going back to one (a deleted letter, the start of the word under the
+    cursor) costs nothing.
+
+    Args:
+        backend: the network; nobody else may use its cache meanwhile.
+        num_remembered: how many boundaries.
+        clock: seconds that only go forward.
+
+    Attributes:
+        forward_ms: time spent in the network since construction.
+    """
+
+    def __init__(
+        self, backend: Backend, num_remembered: int = 4, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.backend = backend
+        self.forward_ms = 0.0
+        self._clock = clock
+        self._cached_ids: Path = ()
+        self._num_remembered = num_remembered
+        self._boundaries: OrderedDict[Path, Boundary] = OrderedDict()
+
+    def at(self, context_ids: Sequence[int]) -> Boundary:
+        """Return the boundary after `context_ids` (at least one).
+
+        Raises:
+            ContextLengthError: they do not fit the KV cache.
+        """
+        ids = tuple(context_ids)
+        boundary = self._boundaries.get(ids)
+        if boundary is None:
+            # The last token is fed again even if the cache holds it: its logits are what is wanted.
+            boundary = Boundary(self, ids, softmax(self._feed(ids, min(self._shared(ids), len(ids) - 1))))
+            self._boundaries[ids] = boundary
+            if len(self._boundaries) > self._num_remembered:
+                self._boundaries.popitem(last=False)
+        self._boundaries.move_to_end(ids)
+        return boundary
+
+    def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
+        """Bring the cache to `context_ids` and score a tree behind it, as `Backend.score_tree` does."""
+        shared = self._shared(context_ids)
+        if shared < len(context_ids):
+            self._feed(context_ids, shared)
+        elif shared < self.backend.length:
+            self.backend.rewind(shared)
+            self._cached_ids = context_ids
+        start = self._clock()
+        logits = self.backend.score_tree(token_ids, parents)
+        self.forward_ms += (self._clock() - start) * 1000
+        return logits
+
+    def _shared(self, ids: Path) -> int:
+        shared = 0
+        for cached, wanted in zip(self._cached_ids, ids, strict=False):
+            if cached != wanted:
+                break
+            shared += 1
+        return shared
+
+    def _feed(self, ids: Path, kept: int) -> Logits:
+        # What is cached is forgotten first: a call that fails leaves a state that the next one can start from.
+        self._cached_ids = ids[:kept]
+        start = self._clock()
+        if not kept:
+            logits = self.backend.prefill(ids)
+        else:
+            self.backend.rewind(kept)
+            logits = self.backend.decode(ids[kept:])
+        self.forward_ms += (self._clock() - start) * 1000
+        self._cached_ids = ids
+        return logits
+
+
+@dataclass(frozen=True)
+class ContextWindow:
+    """How much of the text before the cursor the network is given.
+
+    Attributes:
+        bos_id: the piece every context begins with.
+        ends_token: whether a form token or a message ends with a piece, (V,).
+        num_ids: most pieces of a context, ``bos_id`` included (at least 2).
+    """
+
+    bos_id: int
+    ends_token: NDArray[np.bool_]
+    num_ids: int
+
+    def fit(self, ids: Sequence[int]) -> Path:
+        """Return the context of `ids`: ``bos_id``, then all of them, or as many of the last as there is room for.
+
+        A longer text loses its oldest tokens up to the end of a word or message, and in steps of a quarter of the
+        window and not with every word: what is cut moves everything, and costs a prefill. A single word longer than the
+        window is cut inside.
+        """
+        room = self.num_ids - 1
+        start = 0
+        if len(ids) > room:
+            step = max(1, room // 4)
+            least = math.ceil((len(ids) - room) / step) * step
+            ends = np.flatnonzero(self.ends_token[list(ids[least - 1 : -1])])
+            start = least + int(ends[0]) if len(ends) else len(ids) - room
+        return (self.bos_id, *ids[start:])

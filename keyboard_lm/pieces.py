@@ -1,0 +1,113 @@
+"""The tokenizer's pieces arranged for finding words by their beginning."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.text import is_word, is_word_part
+from keyboard_lm.tokenizer import WORD_END, Tokenizer
+
+_LAST = "\U0010ffff"  # sorts after every character of a word
+_NEVER_FIRST = _NEVER_LAST = frozenset("'.,:")  # these stand only inside words
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case, character by character, so that its length stays.
+
+    Words that differ only in case are one suggestion, and a typed small letter matches a capital; `str.casefold`
+    would change lengths (``ß``), and a typed prefix could no longer be cut from a word.
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+class PieceSet:
+    """Some pieces in the order of their folded text, so that those with a common beginning lie side by side.
+
+    Args:
+        pieces: id, text without the word end, and whether the piece may begin a word.
+
+    Attributes:
+        ids: piece ids, (N,).
+        texts: their texts, as cased.
+        keys: the folded texts, sorted.
+        may_begin: whether a word may begin with the piece, (N,).
+        group_starts: index of the first piece of each group of equal keys, (G,).
+        longest: length of the longest text.
+    """
+
+    def __init__(self, pieces: Iterable[tuple[int, str, bool]]) -> None:
+        rows = sorted((fold(text), text, piece_id, begins) for piece_id, text, begins in pieces)
+        self.keys = [row[0] for row in rows]
+        self.texts = [row[1] for row in rows]
+        self.ids: NDArray[np.intp] = np.array([row[2] for row in rows], np.intp)
+        self.may_begin: NDArray[np.bool_] = np.array([row[3] for row in rows], np.bool_)
+        starts = [i for i, key in enumerate(self.keys) if not i or key != self.keys[i - 1]]
+        self.group_starts: NDArray[np.intp] = np.array(starts, np.intp)
+        self._group_of = {self.keys[start]: group for group, start in enumerate(starts)}
+        self.longest = max(map(len, self.keys), default=0)
+
+    def starting_with(self, prefix: str) -> slice:
+        """Return where the pieces lie whose folded text starts with `prefix` (folded)."""
+        if not prefix:
+            return slice(0, len(self.keys))
+        if len(prefix) > self.longest:
+            return slice(0, 0)
+        first = bisect_left(self.keys, prefix)
+        return slice(first, bisect_left(self.keys, prefix + _LAST, first))
+
+    def group(self, key: str) -> slice:
+        """Return where the pieces lie whose folded text is `key`; an empty slice where there is none."""
+        number = self._group_of.get(key)
+        if number is None:
+            return slice(0, 0)
+        ends = int(self.group_starts[number + 1]) if number + 1 < len(self.group_starts) else len(self.keys)
+        return slice(int(self.group_starts[number]), ends)
+
+    def groups_in(self, span: slice) -> NDArray[np.intp]:
+        """Return the `group_starts` inside a span that `starting_with` gave."""
+        first, last = np.searchsorted(self.group_starts, (span.start, span.stop))
+        return self.group_starts[first:last]
+
+
+class PieceTable:
+    """The pieces a word can be written with: no control piece, no punctuation, no emoji, no mark.
+
+    Attributes:
+        ends: pieces that finish a word (the bare word end among them); one that may begin a word is a whole one.
+        opens: pieces that leave a word open.
+        byte_ids: the piece of each byte value, (256,); -1 where the tokenizer has none.
+        ends_token: whether a form token or a message ends with the piece, (V,).
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        finishing, open_ended = [], []
+        skipped = tokenizer.control_ids | tokenizer.byte_ids
+        for piece_id, piece in enumerate(tokenizer.pieces):
+            text = piece.removesuffix(WORD_END)
+            if piece_id in skipped or (text and not is_word_part(text)):
+                continue
+            if len(text) == len(piece):
+                open_ended.append((piece_id, text, text[0] not in _NEVER_FIRST))
+            elif not text or text[-1] not in _NEVER_LAST:
+                finishing.append((piece_id, text, is_word(text)))
+        self.ends, self.opens = PieceSet(finishing), PieceSet(open_ended)
+        ends = [piece.endswith(WORD_END) for piece in tokenizer.pieces]
+        self.ends_token: NDArray[np.bool_] = np.array(ends)
+        self.ends_token[tokenizer.eos_id] = True
+        self.byte_ids = np.full(256, -1, np.intp)
+        for piece_id in tokenizer.byte_ids:
+            self.byte_ids[int(tokenizer.pieces[piece_id][3:5], 16)] = piece_id
+
+    def can_continue(self, rest: str) -> bool:
+        """Return whether any piece starts with `rest` (folded, not empty), or `rest` with any open piece."""
+        spans = (self.ends.starting_with(rest), self.opens.starting_with(rest))
+        if any(span.start < span.stop for span in spans):
+            return True
+        lengths = range(1, min(len(rest), self.opens.longest) + 1)
+        return any(group.start < group.stop for group in (self.opens.group(rest[:n]) for n in lengths))

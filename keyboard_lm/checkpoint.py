@@ -67,8 +67,7 @@ class Checkpoint:
         Raises:
             CheckpointError: the folder is missing, damaged, or its parts belong to different models.
         """
-        index = _read_index(folder)
-        files = {name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in index["files"].items()}
+        index, files = _read_index(folder)
         for name in (CONFIG_FILE, TOKENIZER_FILE, PROPER_NOUNS_FILE):
             if name not in files:
                 raise CheckpointError(f"{folder / INDEX_FILE}: does not list {name}; restore the checkpoint")
@@ -77,7 +76,7 @@ class Checkpoint:
         try:
             values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
             config = ModelConfig.from_dict(values, str(folder / CONFIG_FILE))
-        except (ValueError, ConfigError) as error:
+        except (ValueError, TypeError, ConfigError) as error:
             raise CheckpointError(f"{folder}: {error}") from None
         if tokenizer.vocab_size != config.vocab_size:
             raise CheckpointError(
@@ -181,7 +180,7 @@ def add_file(checkpoint: Checkpoint, name: str, content: bytes) -> Checkpoint:
         CheckpointError: the folder cannot be written.
     """
     folder = checkpoint.folder
-    index = _read_index(folder)
+    index, _ = _read_index(folder)
     write_file_whole(folder / name, content)
     index["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     write_text_whole(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
@@ -232,7 +231,12 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         old = draft.with_name(draft.name + ".old")
         if folder.exists():
             folder.rename(old)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from None
@@ -264,20 +268,22 @@ def write_text_whole(path: Path, text: str) -> None:
     write_file_whole(path, text.encode())
 
 
-def _read_index(folder: Path) -> dict[str, Any]:
+def _read_index(folder: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]]:
+    # Returns the parsed index, and the size and digest of each file by name.
     path = folder / INDEX_FILE
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such checkpoint folder; train one with `keyboard-lm train`")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        version, _, _ = index["format_version"], index["digest"], index["files"].items()
+        version, _ = index["format_version"], index["digest"]
+        files = {name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in index["files"].items()}
     except FileNotFoundError:
         raise CheckpointError(f"{folder}: not a checkpoint ({INDEX_FILE} is missing); choose another folder") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(f"{path}: cannot be read; restore the checkpoint") from None
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: format {version}, but this version reads {FORMAT_VERSION}; update keyboard-lm")
-    return dict(index)
+    return index, files
 
 
 def _check_file(folder: Path, name: str, expected: tuple[int, str]) -> bytes:

@@ -1,0 +1,174 @@
+"""`keyboard-lm suggest`: what it prints, and one clear line for every kind of bad input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from keyboard_lm.checkpoint import CONFIG_FILE, INDEX_FILE, ONNX_INT4_FILE
+from keyboard_lm.cli import main
+from keyboard_lm.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
+
+BAR_LINES = 2  # the words, then the times
+Suggest = Callable[..., Result]
+
+
+@pytest.fixture
+def suggest(tiny_checkpoint: Path) -> Suggest:
+    def run(*arguments: str, stdin: str | bytes | None = None, model: Path = tiny_checkpoint) -> Result:
+        return CliRunner().invoke(main, ["suggest", "--model", str(model), *arguments], input=stdin)
+
+    return run
+
+
+def assert_one_clear_line(result: Result, *words: str) -> None:
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_it_prints_three_words_with_probabilities_and_the_time_of_each_part(suggest: Suggest) -> None:
+    result = suggest("I am going")
+    assert result.exit_code == 0
+    words, times = result.stdout.splitlines()
+    assert words.count("|") == 2
+    assert words.count("%") == 3
+    for part in ("load", "tokenize", "model", "search"):
+        assert part in times
+
+
+def test_json_holds_the_same_and_more(suggest: Suggest) -> None:
+    result = suggest("I am going ", "--json", "-n", "5")
+    answer = json.loads(result.stdout)
+    assert answer["text"] == "I am going "
+    assert len(answer["suggestions"]) == 5
+    probabilities = [item["probability"] for item in answer["suggestions"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(item["kind"] == "next_word" and item["text"] for item in answer["suggestions"])
+    assert set(answer["time"]) == {"load_ms", "tokenize_ms", "forward_ms", "search_ms"}
+
+
+def test_both_backends_give_a_bar(suggest: Suggest) -> None:
+    for backend in ("onnx", "torch"):
+        result = suggest("I am going", "--backend", backend, "--threads", "1")
+        assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_each_line_of_standard_input_is_a_text(suggest: Suggest, arguments: list[str]) -> None:
+    result = suggest("--json", *arguments, stdin="I am \r\nI am\n\nlast without end")
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["text"] for answer in answers] == ["I am ", "I am", "", "last without end"]
+    for answer in answers:
+        alone = json.loads(suggest("--json", answer["text"]).stdout)
+        assert len(alone["suggestions"]) == len(answer["suggestions"])
+        for first, second in zip(alone["suggestions"], answer["suggestions"], strict=True):
+            assert first == second | {"probability": pytest.approx(second["probability"], rel=1e-3)}  # other batches
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "😂", "👩‍👩‍👧❤️", "привет, ка", "你好", "مرحبا", "\x00\x07\x1b[31m", "\u202e", "⁀␣▁", "<s></s>"),
+        *("--", "I don'", "3.", "e.g.a", "a" * 100_000, "word " * 20_000),
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_odd_texts_get_an_answer(suggest: Suggest, text: str) -> None:
+    result = suggest("--", text)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == BAR_LINES
+
+
+def test_text_that_is_not_utf_8_is_refused(suggest: Suggest) -> None:
+    assert_one_clear_line(suggest("caf\udce9"), "UTF-8")
+    result = suggest(stdin=b"fine\ncaf\xe9\n")
+    assert len(result.stdout.splitlines()) == BAR_LINES
+    assert_one_clear_line(result, "line 2", "UTF-8")
+
+
+def test_empty_standard_input_is_refused(suggest: Suggest) -> None:
+    assert_one_clear_line(suggest(stdin=""), "empty", "keyboard-lm suggest")
+
+
+def test_a_missing_model_is_refused(suggest: Suggest, tmp_path: Path) -> None:
+    assert_one_clear_line(suggest("hi", model=tmp_path / "none"), "none", "no such checkpoint")
+    assert_one_clear_line(suggest("hi", model=tmp_path), "not a checkpoint")
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, TOKENIZER_FILE, PROPER_NOUNS_FILE, ONNX_INT4_FILE, INDEX_FILE])
+@pytest.mark.parametrize("damage", ["removed", "truncated", "replaced", "garbled"])
+def test_a_damaged_model_is_refused(
+    suggest: Suggest, tiny_checkpoint: Path, tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    content = (folder / name).read_bytes()
+    if damage == "removed":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(
+            {"truncated": content[: len(content) // 2], "replaced": b"", "garbled": content[::-1]}[damage]
+        )
+    assert_one_clear_line(suggest("hi", model=folder), "model")
+
+
+def test_a_model_with_the_tokenizer_of_another_is_refused(
+    suggest: Suggest, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    (folder / PROPER_NOUNS_FILE).write_text("Paris\n")
+    assert_one_clear_line(suggest("hi", model=folder), PROPER_NOUNS_FILE)
+    index = json.loads((folder / INDEX_FILE).read_text())
+    index["files"][PROPER_NOUNS_FILE] = {"bytes": 6, "sha256": hashlib.sha256(b"Paris\n").hexdigest()}
+    (folder / INDEX_FILE).write_text(json.dumps(index))
+    assert_one_clear_line(suggest("hi", model=folder), "different models")
+
+
+def test_wrong_options_are_usage_errors(suggest: Suggest) -> None:
+    for arguments in (["hi", "-n", "0"], ["hi", "--backend", "abacus"], ["hi", "--threads", "0"], ["hi", "there"]):
+        assert suggest(*arguments).exit_code == 2
+
+
+def python(code: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, **kwargs)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["suggest", "I am going"]], ids=["help", "suggest"])
+def test_no_heavy_package_is_imported(tiny_checkpoint: Path, arguments: list[str]) -> None:
+    if arguments[0] == "suggest":
+        arguments = [*arguments, "--model", str(tiny_checkpoint)]
+    heavy = ["torch", "onnx", "coremltools", "mlx", "rich", "safetensors", "scipy"]
+    code = (
+        f"import sys; from keyboard_lm.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
+        f"assert not set({heavy!r}) & set(sys.modules), set({heavy!r}) & set(sys.modules)"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_standard_input_is_refused(tiny_checkpoint: Path) -> None:
+    command = f'exec {sys.executable} -m keyboard_lm suggest --model "{tiny_checkpoint}" <&-'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_the_letters_still_gets_a_bar(tiny_checkpoint: Path) -> None:
+    code = f"from keyboard_lm.cli import main; main(['suggest', '--model', {str(tiny_checkpoint)!r}, 'π'])"
+    done = python(code, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
+    assert done.returncode == 0, done.stderr

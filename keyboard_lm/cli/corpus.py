@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--recipe", "recipe_name", help="A recipe file, or one that ships: keyboard, openelm.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(), help="Where relative paths start.")
-@click.option("--vocab-size", type=int, help="Pieces of the tokenizer.  [default: the recipe's; 12288 without one]")
+@click.option("--vocab-size", type=int, help="Pieces of the tokenizer.  [default: the recipe's; 8192 without one]")
 @click.option("--tokenizer", "tokenizer_dir", type=click.Path(path_type=Path), help="Use this folder's tokenizer.")
 @click.option("--max-documents", type=click.IntRange(min=1), help="Read only so many documents of each source.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; the result is the same.  [default: all cores]")

@@ -171,12 +171,11 @@ def test_datasets_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_url_list_selects_files_of_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("fsspec")
     for folder, text in (("reddit", "hello\nyou"), ("wiki", "An article.")):
         (tmp_path / folder).mkdir()
         with gzip.open(tmp_path / folder / "0.json.gz", "wt") as file:
             file.write(json.dumps({"text": text}) + "\n")
-    (tmp_path / "urls.txt").write_text(f"{tmp_path}/reddit/0.json.gz\n{tmp_path}/wiki/0.json.gz\n")
+    (tmp_path / "urls.txt").write_text(f"file://{tmp_path}/reddit/0.json.gz\nfile://{tmp_path}/wiki/0.json.gz\n")
     hub = types.ModuleType("huggingface_hub")
     hub.hf_hub_download = lambda *args, **kwargs: tmp_path / "urls.txt"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)

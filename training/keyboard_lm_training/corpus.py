@@ -79,6 +79,7 @@ def _partial_folder(output: Path) -> Iterator[Path]:
     """Give the folder to work in; rename it to `output` on success, remove it otherwise."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} already exists; choose another folder or delete it")
+    output = output.absolute()  # "." has no name to add to
     folder = output.with_name(output.name + PARTIAL_SUFFIX)
     lock_file = output.with_name(output.name + PARTIAL_SUFFIX + ".lock")
     try:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import urlopen
 
 from keyboard_lm.errors import DataError, KeyboardLMError, MissingExtraError
 from keyboard_lm_training.decompression import compression_of, unpack
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 _JSON_LINES = (".jsonl", ".ndjson")
+_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,6 @@ class SourceReader:
 
     def _from_urls(self, label: str) -> Iterator[list[str]]:
         try:
-            fsspec = importlib.import_module("fsspec")
             hub = importlib.import_module("huggingface_hub")
         except ImportError:
             raise MissingExtraError("huggingface_hub", "data") from None
@@ -199,8 +200,12 @@ class SourceReader:
         if not urls:
             raise DataError(f"{label}: {source.url_list} lists no URL with {source.url_contains!r}; set url_contains")
         for url in urls:
-            with fsspec.open(url, "rb", compression="infer") as stream:
-                yield from self._from_rows(_parse_rows(_read_lines(stream, url), url), url)
+            with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+                yield from self._from_rows(
+                    _parse_rows(_read_lines(unpack(response, compression_of(url)), url), url), url
+                )
+                if getattr(response, "length", 0):  # of HTTP, in bytes not received
+                    raise DataError(f"{url}: the connection ended early; run again")
 
 
 class _CountedFile(io.RawIOBase):
@@ -226,7 +231,8 @@ def _find_files(source: SourceRecipe, data_dir: Path) -> list[Path]:
         return [pattern]
     if pattern.is_dir():
         raise DataError(f"source {source.name}: {pattern} is a folder; name a file or a pattern such as '*.txt'")
-    paths = sorted(path for name in glob.glob(str(pattern), recursive=True) if (path := Path(name)).is_file())
+    names = glob.glob(source.path, root_dir=data_dir, recursive=True)
+    paths = sorted(path for name in names if (path := data_dir / name).is_file())
     if not paths:
         raise DataError(f"source {source.name}: no file {pattern}; check the path and --data-dir")
     return paths

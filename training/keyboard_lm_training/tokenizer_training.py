@@ -41,7 +41,7 @@ class TokenizerOptions:
         num_threads: threads of SentencePiece. They are part of the result: sums of floats depend on their number.
     """
 
-    vocab_size: int = 12_288
+    vocab_size: int = 8192
     sample_lines: int = 1_000_000
     max_proper_nouns: int = 20_000
     min_proper_noun_count: int = 5

@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import io
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,4 +89,34 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: M
     """A checkpoint folder with an int4 and an fp32 graph; shared by all tests, so it is not to be changed."""
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     make_checkpoint(folder, graph_bits=(4, 32))
+    return folder
+
+
+_WORDS = "the a I you we see hear know like want dog cat day night word to and of it is good new here there".split(" ")
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Tokenizer) -> Path:
+    """Two sources of random messages, 60 of 400 held out."""
+    from keyboard_lm_training.shards import HELDOUT, TRAIN, CorpusManifest, ShardWriter, SourceRecord
+
+    folder = tmp_path_factory.mktemp("corpus")
+    tiny_tokenizer.save(folder)
+    rng = random.Random(3)
+    shards = []
+    for source in ("chat", "books"):
+        for split, count in ((TRAIN, 340), (HELDOUT, 60)):
+            writer = ShardWriter(folder, source, split)
+            for _ in range(count // 4):
+                messages = [" ".join(rng.choices(_WORDS, k=rng.randint(2, 9))) for _ in range(4)]
+                ids = [tiny_tokenizer.bos_id]
+                for message in messages:
+                    ids += tiny_tokenizer.encode_message(message)
+                num_bytes = sum(len(message) + 1 for message in messages)
+                writer.append(np.array(ids, dtype=np.uint16), len(messages), num_bytes)
+            shards += writer.close()
+    sources = tuple(
+        SourceRecord(name, weight, "CC0 1.0", "", 85, 400, {}, 0, 0) for name, weight in (("chat", 2.0), ("books", 0.5))
+    )
+    CorpusManifest(tiny_tokenizer.digest, tiny_tokenizer.vocab_size, {}, sources, tuple(shards)).save(folder)
     return folder

@@ -92,7 +92,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: M
     return folder
 
 
-_WORDS = "the a I you we see hear know like want dog cat day night word to and of it is good new here there".split(" ")
+_WORDS = "the a I you we see hear know like want dog cat day night word to and of it is good new here there".split(" ")  # noqa: SIM905
 
 
 @pytest.fixture(scope="session")

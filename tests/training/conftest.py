@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from keyboard_lm_training.train_config import TrainConfig
 
 

@@ -3,7 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup test lint format bench wheel clean
+.PHONY: suggest setup test lint format bench wheel clean
+
+suggest: $(BIN)/keyboard-lm
+	$(BIN)/keyboard-lm suggest "I am going"
+
+$(BIN)/keyboard-lm: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
 
 setup: $(BIN)/.installed
 

@@ -75,10 +75,11 @@ class TrainResult:
 
 
 def model_config_for(config: TrainConfig, vocab_size: int) -> ModelConfig:
-    """Return the network that a run trains: the named size with the corpus's vocabulary."""
-    size = model_size(config.size)
-    context = max(config.seq_len, size.max_context_length)
-    return dataclasses.replace(size, vocab_size=vocab_size, max_context_length=context)
+    """Return the network that a run trains: the named size with the corpus's vocabulary and the run's context.
+
+    A longer context than the trained one would meet rotary angles that the network has never seen.
+    """
+    return dataclasses.replace(model_size(config.size), vocab_size=vocab_size, max_context_length=config.seq_len)
 
 
 class Trainer:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keyboard_lm_training import encoding
+from keyboard_lm_training import corpus, encoding
 from keyboard_lm_training.clean import CleanOptions
 from keyboard_lm_training.corpus import CorpusOptions, build_corpus
 from keyboard_lm_training.dedup import DedupOptions
@@ -153,6 +153,14 @@ def test_a_reused_tokenizer_is_not_changed(tmp_path: Path, built: Path, data_dir
         build_corpus(RECIPE, tmp_path / "d", CorpusOptions(data_dir, tokenizer_dir=data_dir))
 
 
+def test_a_tokenizer_with_more_pieces_than_uint16_holds_is_refused(
+    tmp_path: Path, built: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "MAX_VOCAB_SIZE", 499)
+    with pytest.raises(DataError, match="500 pieces, but a shard holds ids below"):
+        build_corpus(RECIPE, tmp_path / "c", CorpusOptions(data_dir, tokenizer_dir=built))
+
+
 def test_documents_below_the_token_limit_go_as_a_whole(tmp_path: Path, built: Path, data_dir: Path) -> None:
     lengths = document_lengths(built, "chat")
     limit = sorted(lengths)[len(lengths) // 2]
@@ -245,7 +253,7 @@ def test_a_killed_run_leaves_no_corpus_and_the_next_run_cleans_up(tmp_path: Path
     output = tmp_path / "corpus"
     child = subprocess.Popen([sys.executable, "-c", script, data_dir, output, built])
     partial = tmp_path / "corpus.partial"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not list(partial.glob("train/*.bin")) and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.raises(DataError, match="another run is writing this corpus"):

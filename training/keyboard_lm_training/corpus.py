@@ -20,7 +20,15 @@ from keyboard_lm_training.cleaning import CleanText, ItemSpill, clean_source
 from keyboard_lm_training.encoding import EncodeBlock, ItemFlags, block_documents, read_blocks
 from keyboard_lm_training.parallel import Workers
 from keyboard_lm_training.recipe import SHARE, Recipe
-from keyboard_lm_training.shards import SPLITS, TRAIN, CorpusManifest, ShardRecord, ShardWriter, SourceRecord
+from keyboard_lm_training.shards import (
+    MAX_VOCAB_SIZE,
+    SPLITS,
+    TRAIN,
+    CorpusManifest,
+    ShardRecord,
+    ShardWriter,
+    SourceRecord,
+)
 from keyboard_lm_training.sources import SourceReader
 from keyboard_lm_training.tokenizer_training import LineSample, train_tokenizer
 
@@ -70,6 +78,8 @@ def build_corpus(
     report = on_progress or (lambda stage, done, total: None)
     readers = [SourceReader(source, options.data_dir) for source in recipe.sources]
     tokenizer = Tokenizer.load(options.tokenizer_dir) if options.tokenizer_dir else None
+    if tokenizer and tokenizer.vocab_size > MAX_VOCAB_SIZE:
+        raise DataError(f"{options.tokenizer_dir}: {tokenizer.vocab_size} pieces, but a shard holds ids below 65,536")
     with _partial_folder(output) as folder, Workers(options.num_workers) as workers:
         return _Build(recipe, folder, workers, report).run(readers, tokenizer)
 
@@ -77,12 +87,12 @@ def build_corpus(
 @contextmanager
 def _partial_folder(output: Path) -> Iterator[Path]:
     """Give the folder to work in; rename it to `output` on success, remove it otherwise."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} already exists; choose another folder or delete it")
     output = output.absolute()  # "." has no name to add to
     folder = output.with_name(output.name + PARTIAL_SUFFIX)
     lock_file = output.with_name(output.name + PARTIAL_SUFFIX + ".lock")
     try:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise DataError(f"{output} already exists; choose another folder or delete it")
         output.parent.mkdir(parents=True, exist_ok=True)
         with lock_file.open("w") as lock:
             try:
@@ -122,7 +132,8 @@ class _Build:
             lines = self._sample(cleaned, flags)
             tokenizer = train_tokenizer(lines, self._recipe.tokenizer, self._workers, self._report)
         tokenizer.save(self._folder)
-        sources, shards = self._encode(cleaned, flags, tokenizer.digest)
+        shards, losses = self._encode(cleaned, flags, tokenizer.digest)
+        sources = self._source_records(cleaned, losses, shards)
         shutil.rmtree(self._work)
         manifest = CorpusManifest(
             tokenizer.digest, tokenizer.vocab_size, self._recipe.to_dict(), tuple(sources), tuple(shards)
@@ -176,7 +187,8 @@ class _Build:
 
     def _encode(
         self, cleaned: list[CleanText], flags: ItemFlags, tokenizer_digest: str
-    ) -> tuple[list[SourceRecord], list[ShardRecord]]:
+    ) -> tuple[list[ShardRecord], list[Counter[str]]]:
+        """Write the shards; return their records, and for each source the messages lost since cleaning."""
         task = EncodeBlock(self._folder, tokenizer_digest, self._recipe.clean.min_document_tokens)
         total = sum(clean.num_chars for clean in cleaned)
         done = 0
@@ -196,10 +208,15 @@ class _Build:
             losses.append(lost)
         if not any(shard.split == TRAIN for shard in shards):
             raise DataError("no training text is left after cleaning and de-duplication; add sources")
-        tokens: Counter[str] = Counter()
+        return shards, losses
+
+    def _source_records(
+        self, cleaned: list[CleanText], losses: list[Counter[str]], shards: list[ShardRecord]
+    ) -> list[SourceRecord]:
+        num_tokens: Counter[str] = Counter()
         for shard in shards:
-            tokens[shard.source] += shard.num_tokens if shard.split == TRAIN else 0
-        weights = self._token_weights([tokens[source.name] for source in self._recipe.sources])
+            num_tokens[shard.source] += shard.num_tokens if shard.split == TRAIN else 0
+        weights = self._token_weights([num_tokens[source.name] for source in self._recipe.sources])
         records = []
         for source, clean, lost, weight in zip(self._recipe.sources, cleaned, losses, weights, strict=True):
             dropped = +(clean.dropped + Counter(short_document=lost["short_document"]))
@@ -216,7 +233,7 @@ class _Build:
                     near_duplicates=lost["near"],
                 )
             )
-        return records, shards
+        return records
 
 
 def _reasons(dropped: Counter[str]) -> str:

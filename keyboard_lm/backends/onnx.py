@@ -158,6 +158,12 @@ class OnnxBackend:
         return logits
 
 
+def available_threads(wanted: int) -> int:
+    """Return `wanted`, or the number of cores this process may use if that is smaller."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(wanted, cores))
+
+
 def _ort_value(array: NDArray[Any]) -> Any:
     # Shares the array's memory.
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)
@@ -165,7 +171,7 @@ def _ort_value(array: NDArray[Any]) -> Any:
 
 def _open_session(graph: bytes, num_threads: int) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, min(num_threads, len(os.sched_getaffinity(0))))
+    options.intra_op_num_threads = available_threads(num_threads)
     options.log_severity_level = 3  # errors come back as exceptions
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

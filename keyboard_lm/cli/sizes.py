@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from keyboard_lm.cli.table import format_table
 from keyboard_lm.config import PALETTE_BITS, ModelConfig, model_sizes
 
 _COLUMNS = ("size", "layers", "dim", "heads", "vocab", "parameters", "MB fp16", "MB 4-bit", "KV bytes/token")
@@ -23,11 +24,7 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(sizes, indent=2))
         return
-    rows = [_COLUMNS, *(_cells(name, values) for name, values in sizes.items())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        click.echo("  ".join(cells))
+    click.echo(format_table([_COLUMNS, *(_cells(name, values) for name, values in sizes.items())]))
 
 
 def _measures(config: ModelConfig) -> dict[str, Any]:

@@ -89,6 +89,9 @@ class ToyTokenizer:
             ids += [whole] if whole is not None else [self._id_of.get(char, 0) for char in f"{token}▁"]
         return ids
 
+    def encode_message(self, text: str) -> list[int]:
+        return [*self.encode_tokens(self.form.encode_tokens(text)), self.eos_id]
+
     def network(self, by_context: Mapping[str, Mapping[str, float]], capacity: int = 4096) -> ToyBackend:
         """Return a network of given probabilities: pieces since the last frame, joined -> piece -> probability.
 

@@ -149,6 +149,7 @@ def save_checkpoint(
         (draft / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
         (draft / RECORD_FILE).write_text(json.dumps(dict(record), indent=2) + "\n", encoding="utf-8")
         save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, draft / WEIGHTS_FILE)
+        (draft / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it private
         write_index(draft, config, tokenizer)
     return Checkpoint.load(folder)
 

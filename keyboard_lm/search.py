@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,7 @@ class SearchResult:
     num_rounds: int
 
 
-@dataclass(frozen=True)
-class _Node:
+class _Node(NamedTuple):
     """A word begun: the pieces so far, and what is known after them."""
 
     path: Path
@@ -89,9 +89,8 @@ class _Node:
     lacks_capital: bool
 
 
-@dataclass(frozen=True)
-class _Branch:
-    """A node to be: `mass` is exact when one piece is new, an upper bound when a run of byte pieces is."""
+class _Branch(NamedTuple):
+    """A node to be, by one more piece or by a run of byte pieces, whose `mass` so far is that of the first byte."""
 
     parent: _Node
     run: Path
@@ -99,14 +98,14 @@ class _Branch:
     mass: float
     rest: str
     lacks_capital: bool
+    in_bytes: bool = False
 
     @property
     def path(self) -> Path:
         return self.parent.path + self.run
 
 
-@dataclass(frozen=True)
-class _Endings:
+class _Endings(NamedTuple):
     """The ways to finish the word at one node: groups of pieces that differ in case only."""
 
     node: _Node
@@ -136,25 +135,22 @@ class _Endings:
             yield self.node.text + self.pieces.texts[i], float(self.masses[i - self.span.start])
 
 
-@dataclass
 class _Search:
-    """One search in progress."""
+    """One search in progress; the arguments are those of `find_words`."""
 
-    table: PieceTable
-    boundary: Boundary
-    prefix: str
-    options: SearchOptions
-    key: str = ""
-    frontier: list[tuple[float, int, _Branch]] = field(default_factory=list)
-    endings: list[_Endings] = field(default_factory=list)
-    found: dict[str, float] = field(default_factory=dict)  # folded word -> probability
-    prefix_mass: float = 0.0
-    found_mass: float = 0.0  # of all words that end at the nodes opened
-    dropped_mass: float = 0.0  # of branches that nothing would make worth following
-
-    def __post_init__(self) -> None:
-        self.key = fold(self.prefix)
-        self._capitals = [(i, char) for i, char in enumerate(self.prefix) if char != self.key[i]]
+    def __init__(self, table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> None:
+        self.table = table
+        self.boundary = boundary
+        self.prefix = prefix
+        self.options = options
+        self.key = fold(prefix)
+        self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
+        self.endings: list[_Endings] = []
+        self.found: dict[str, float] = {}  # folded word -> probability
+        self.found_mass = 0.0  # of all words that end at the nodes opened
+        self.prefix_mass = 0.0
+        self.dropped_mass = 0.0  # of branches that nothing would make worth following
+        self._capitals = [(i, char) for i, char in enumerate(prefix) if char != self.key[i]]
         self._order = count()
 
     def run(self) -> SearchResult:
@@ -204,7 +200,7 @@ class _Search:
         mass = branch.mass
         for i, piece_id in enumerate(branch.run[1:], 1):
             mass *= float(self.boundary.probabilities(branch.parent.path + branch.run[:i])[piece_id])
-        if branch.parent.rest and not branch.rest and len(branch.run) > 1:
+        if branch.in_bytes and not branch.rest:
             self.prefix_mass += mass
         return _Node(branch.path, branch.text, mass, branch.rest, branch.lacks_capital)
 
@@ -271,7 +267,7 @@ class _Search:
         run = tuple(self.table.byte_ids[list(typed[:length].encode())].tolist())
         if min(run) >= 0:
             mass = float(probabilities[run[0]]) * node.mass
-            branch = _Branch(node, run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital)
+            branch = _Branch(node, run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital, True)
             heapq.heappush(self.frontier, (-mass, next(self._order), branch))
 
     def _add_words(self, endings: _Endings) -> None:

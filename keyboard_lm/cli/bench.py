@@ -13,7 +13,6 @@ import click
 
 from keyboard_lm import __version__
 from keyboard_lm.bench.repeat import Timing
-from keyboard_lm.errors import MissingExtraError
 
 PARTS = ("cold-start", "decode", "training")
 Rows = list[tuple[str, str]]
@@ -47,15 +46,14 @@ def command(as_json: bool, only: str | None, runs: int, model: Path | None) -> N
             measured = measure_decode(Checkpoint.load(folder), runs)
             rows += _decode_rows(measured)
         else:
-            from keyboard_lm.bench.training import measure_training
-
             try:
-                measured = measure_training(runs)
-                rows += _training_rows(measured)
-            except MissingExtraError as error:
-                rows.append(("training", f"not measured: needs keyboard-lm[{error.extra}]"))
-                results[part.replace("-", "_")] = None
+                from keyboard_lm_training.throughput import measure_training
+            except ModuleNotFoundError:
+                rows.append(("training", "not measured: needs keyboard-lm[train]"))
+                results[part] = None
                 continue
+            measured = measure_training(runs)
+            rows += _training_rows(measured)
         results[part.replace("-", "_")] = dataclasses.asdict(measured)
     if not as_json:
         width = max(len(name) for name, _ in rows)
@@ -101,9 +99,9 @@ def _training_rows(result: Any) -> Rows:
     shape = f"{result.batch} x {result.seq_len} tokens"
     return [
         (f"training step, {result.size}, {shape}", _ms(result.step)),
-        ("training throughput", f"{result.tokens_per_s:,.0f} tokens/s (bf16 autocast, AdamW)"),
+        ("training throughput", f"{result.tokens_per_s:,.0f} tokens/s ({result.precision}, {result.optimizer})"),
         (
-            "matrix product 2048^3",
+            "matrix product 1024^3",
             f"{result.matmul_bf16_gflops:.0f} GFLOP/s bf16, {result.matmul_fp32_gflops:.0f} GFLOP/s fp32",
         ),
         ("utilisation (MFU)", f"{result.mfu:.0%} of the bf16 product"),

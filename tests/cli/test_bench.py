@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from keyboard_lm.bench import training
 from keyboard_lm.bench.bandwidth import measure_bandwidth
 from keyboard_lm.bench.decode import step_bytes
 from keyboard_lm.bench.repeat import Timing, time_calls
@@ -44,16 +43,16 @@ def test_cold_start_sees_a_whole_process_without_torch(tiny_checkpoint: Path) ->
 
 
 def test_training_reports_utilisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    for name, value in {"SIZE": "2m", "BATCH": 2, "SEQ_LEN": 8, "_MATRIX": 64}.items():
-        monkeypatch.setattr(training, name, value)
+    throughput = pytest.importorskip("keyboard_lm_training.throughput")
+    preset = throughput.preset_for("2m").with_changes(seq_len=8, batch_tokens=16, micro_batch=1)
+    monkeypatch.setattr(throughput, "preset_for", lambda size: preset)
     speed = json.loads(bench("--only", "training", "--json").stdout)["training"]
     assert speed["tokens_per_s"] == pytest.approx(16 / speed["step"]["median_ms"] * 1000)
     assert speed["mfu"] > 0
 
 
 def test_training_is_skipped_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "keyboard_lm_training.throughput", None)
     result = bench("--only", "training")
     assert "not measured: needs keyboard-lm[train]" in result.stdout
     assert json.loads(result.stdout.splitlines()[-1])["training"] is None

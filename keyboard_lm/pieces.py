@@ -43,13 +43,14 @@ class PieceSet:
 
     def __init__(self, pieces: Iterable[tuple[int, str, bool]]) -> None:
         rows = sorted((fold(text), text, piece_id, begins) for piece_id, text, begins in pieces)
-        self.keys = [row[0] for row in rows]
-        self.texts = [row[1] for row in rows]
-        self.ids: NDArray[np.intp] = np.array([row[2] for row in rows], np.intp)
-        self.may_begin: NDArray[np.bool_] = np.array([row[3] for row in rows], np.bool_)
-        starts = [i for i, key in enumerate(self.keys) if not i or key != self.keys[i - 1]]
+        keys, texts, ids, begins = zip(*rows, strict=True) if rows else ((), (), (), ())
+        self.keys: tuple[str, ...] = keys
+        self.texts: tuple[str, ...] = texts
+        self.ids: NDArray[np.intp] = np.array(ids, np.intp)
+        self.may_begin: NDArray[np.bool_] = np.array(begins, np.bool_)
+        starts = [i for i, (key, before) in enumerate(zip(keys, (None, *keys), strict=False)) if key != before]
         self.group_starts: NDArray[np.intp] = np.array(starts, np.intp)
-        self._group_of = {self.keys[start]: group for group, start in enumerate(starts)}
+        self._group_of = dict(zip(map(keys.__getitem__, starts), range(len(starts)), strict=True))
         self.longest = max(map(len, self.keys), default=0)
 
     def starting_with(self, prefix: str) -> slice:

@@ -221,6 +221,7 @@ def test_other_scripts_never_fail(toy_backend: Any, prefix: str) -> None:
         assert all(fold(word.text).startswith(fold(prefix)) for word in result.words)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_fold_keeps_the_length_and_is_idempotent(text: str) -> None:
     assert len(fold(text)) == len(text)
@@ -229,10 +230,10 @@ def test_fold_keeps_the_length_and_is_idempotent(text: str) -> None:
 
 def test_the_table_leaves_out_what_no_word_is_written_with() -> None:
     table = make_table([*WORDS, "⁀▁", ".⁀▁", "␣▁", "'s▁", "'", "a.", "-", "▁", *BYTES])
-    assert table.ends.texts == ["", "'s", "3", "go", "Goa", "going", "I'm", "ing", "ne", "US", "us", "xD"]
+    assert table.ends.texts == ("", "'s", "3", "go", "Goa", "going", "I'm", "ing", "ne", "US", "us", "xD")
     assert [text for text, begins in zip(table.ends.texts, table.ends.may_begin, strict=True) if not begins] == [
         "", "'s", "xD"
     ]  # fmt: skip
-    assert table.opens.texts == ["'", "a.", "g", "go"]
+    assert table.opens.texts == ("'", "a.", "g", "go")
     assert table.opens.may_begin.tolist() == [False, True, True, True]
     assert table.byte_ids[0x41] == len(WORDS) + 8 + 0x41

@@ -45,7 +45,8 @@ class BlockQuantized:
         """The codes as stored, (N, blocks, block_size * bits / 8); at 4 bits the first of a pair is the low half."""
         if self.bits == 8:
             return self.codes
-        return self.codes[..., 0::2] | self.codes[..., 1::2] << 4
+        pairs: NDArray[np.uint8] = (self.codes[..., 0::2] | self.codes[..., 1::2] << 4).astype(np.uint8)
+        return pairs
 
     @property
     def num_bytes(self) -> int:
@@ -105,7 +106,8 @@ def _quantize_blocks(blocks: Float32, zero_point: int) -> tuple[Float32, NDArray
         np.copyto(scales, dot / norm, where=better & (dot != 0))
         np.copyto(best, explained, where=better)
     levels = np.clip(np.rint(blocks / scales), -zero_point, zero_point - 1)  # (M, block_size)
-    return scales[:, 0], (levels + zero_point).astype(np.uint8)
+    codes: NDArray[np.uint8] = (levels + zero_point).astype(np.uint8)
+    return scales[:, 0].astype(np.float32), codes
 
 
 def _chunks(total: int, size: int) -> Iterator[slice]:

@@ -136,6 +136,7 @@ def save_checkpoint(
         MissingExtraError: safetensors is not installed.
     """
     try:
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
     except ImportError:
         raise MissingExtraError("safetensors", "train") from None
@@ -148,7 +149,10 @@ def save_checkpoint(
         tokenizer.save(draft)
         (draft / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
         (draft / RECORD_FILE).write_text(json.dumps(dict(record), indent=2) + "\n", encoding="utf-8")
-        save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, draft / WEIGHTS_FILE)
+        try:
+            save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, draft / WEIGHTS_FILE)
+        except SafetensorError as error:  # what a full disk looks like through safetensors
+            raise CheckpointError(f"{folder}: cannot be written ({error}); free space or choose another") from None
         (draft / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it private
         write_index(draft, config, tokenizer)
     return Checkpoint.load(folder)

@@ -192,13 +192,17 @@ def model_sizes() -> dict[str, ModelConfig]:
 
 
 def model_size(name: str) -> ModelConfig:
-    """Return the configuration of one named size.
+    """Return the configuration of one named size; see `size_name`."""
+    return model_sizes()[size_name(name)]
+
+
+def size_name(name: str) -> str:
+    """Return the name of a size as `model_sizes` has it: ``1.1B`` is ``1_1b``.
 
     Raises:
         ConfigError: no such size; the message lists those there are.
     """
-    sizes = model_sizes()
     key = name.lower().replace(".", "_")
-    if key not in sizes:
-        raise ConfigError(f"no model size {name!r}; choose one of: {', '.join(sizes)}")
-    return sizes[key]
+    if key not in model_sizes():
+        raise ConfigError(f"no model size {name!r}; choose one of: {', '.join(model_sizes())}")
+    return key

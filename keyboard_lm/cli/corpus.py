@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keyboard_lm.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from keyboard_lm_training.shards import CorpusManifest
 
@@ -66,8 +68,11 @@ def command(
 @contextmanager
 def _progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show one bar per stage on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    try:
+        from rich.console import Console
+        from rich.progress import Progress, TaskID
+    except ModuleNotFoundError:
+        raise MissingExtraError("rich", "train") from None
 
     tasks: dict[str, TaskID] = {}
     with Progress(console=Console(stderr=True)) as progress:

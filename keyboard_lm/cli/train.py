@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyboard_lm.errors import MissingExtraError
+from keyboard_lm.errors import MissingExtraError, TrainingError
 
 if TYPE_CHECKING:
     from keyboard_lm_training.plan import TrainingPlan
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--strategy", type=click.Choice(["ddp", "fsdp"]), help="How processes started by torchrun share the work."
 )
-@click.option("--recompute-activations", is_flag=True, default=None, help="Save memory, spend time.")
+@click.option("--recompute-activations/--keep-activations", default=None, help="Save memory and spend time, or not.")
 @click.option("--device", type=click.Choice(["cpu", "cuda", "mps"]), help="[default: the fastest there is]")
 @click.option("--seed", type=int)
 @click.option("--eval-interval-steps", type=int)
@@ -91,15 +91,18 @@ def command(
     from keyboard_lm_training.trainer import Trainer, model_config_for
     from keyboard_lm_training.training_data import TrainingData
 
-    from keyboard_lm.config import model_size
+    from keyboard_lm.config import size_name
 
-    model_size(size)
+    size = size_name(size)
     config = preset_for(size).with_changes(**options)
     if tokens is not None:
         config = config.with_changes(steps=max(1, round(_parse_count(tokens) / config.batch_tokens)))
     run_folder = run_folder or Path("runs") / size
     with placed(device) as place:
-        corpus = data or sample_corpus(run_folder / "sample")
+        if data is None and place.is_main:
+            sample_corpus(run_folder / "sample")
+        place.wait()  # for the sample, which one process makes for all
+        corpus = data or run_folder / "sample"
         training_data = TrainingData.load(corpus, config.seq_len, config.seed)
         model = model_config_for(config, training_data.tokenizer.vocab_size)
         epoch_tokens = training_data.sampler.windows_per_epoch * config.seq_len
@@ -114,8 +117,15 @@ def command(
 
                 click.echo(json.dumps(dataclasses.asdict(plan)))
             return
-        trainer = Trainer(config, training_data, run_folder, place)
-        result = _run_with_progress(trainer, place.is_main)
+        try:
+            trainer = Trainer(config, training_data, run_folder, place)
+            result = _run_with_progress(trainer, place.is_main)
+        except RuntimeError as error:  # torch has no exception of its own for an allocation that failed on the CPU
+            if "memory" not in str(error):
+                raise
+            raise TrainingError(
+                "not enough memory; use a smaller --micro-batch or --size, or --recompute-activations"
+            ) from None
     if not place.is_main:
         return
     if result.checkpoint is None:
@@ -148,10 +158,11 @@ def _run_with_progress(trainer: Any, is_main: bool) -> TrainResult:
     def ask_to_stop(number: int, frame: object) -> None:
         nonlocal asked_to_stop
         if asked_to_stop:  # a second Ctrl-C does not wait for the save
+            bar.console.show_cursor()
             os._exit(130)
         asked_to_stop = True
+        bar.console.print("stopping after this micro-batch; once more to quit without saving")
 
-    earlier = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     bar = Progress(
         TextColumn("step {task.fields[step]}/{task.fields[steps]}"),
         BarColumn(),
@@ -159,7 +170,9 @@ def _run_with_progress(trainer: Any, is_main: bool) -> TrainResult:
         TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
         disable=not is_main,
+        speed_estimate_period=600,  # seconds: one micro-batch of a large size takes minutes on a CPU
     )
+    earlier = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     steps = trainer.config.steps
     try:
         with bar:

@@ -44,6 +44,13 @@ def test_dry_run_prints_the_plan_and_writes_no_run(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "runs" / "2m" / "run.json").exists()
 
 
+@pytest.mark.parametrize("spelling", ["1.1b", "1_1B"])
+def test_every_spelling_of_a_size_has_its_recipe(spelling: str) -> None:
+    train_config = pytest.importorskip("keyboard_lm_training.train_config")
+    config = train_config.preset_for(spelling)
+    assert (config.size, config.optimizer, config.seq_len) == ("1_1b", "adamw", 2048)
+
+
 def test_an_absurd_estimate_says_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = _run("--size", "270m", "--device", "cpu", "--dry-run")
@@ -59,6 +66,7 @@ def test_an_absurd_estimate_says_what_would_help(tmp_path: Path, monkeypatch: py
         (["--size", "7m"], "choose one of: 2m, 9m"),
         (["--data", "missing"], "no corpus here"),
         (["--seq-len", "0"], "seq_len must be at least 1"),
+        (["--steps", "0"], "steps must be at least 1"),
         (["--batch-tokens", "100", "--seq-len", "16"], "must be a multiple of seq_len"),
         (["--optimizer", "muon", "--strategy", "fsdp"], "use adamw with fsdp"),
         (["--learning-rate", "nan"], "learning_rate must be a number"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from keyboard_lm_training import run_state
+from keyboard_lm_training import run_log, run_state
 from keyboard_lm_training.devices import placed
 from keyboard_lm_training.run_log import read_log
 from keyboard_lm_training.train_config import TrainConfig
@@ -117,6 +119,82 @@ def test_a_finished_run_asks_for_more_steps(tiny_run: TrainConfig, tiny_corpus: 
     assert _train(tiny_run.with_changes(steps=8), tiny_corpus, tmp_path).step == 8
 
 
+def test_a_run_killed_before_its_checkpoint_makes_it_the_next_time(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path)
+    before = _weights(tmp_path)
+    shutil.rmtree(tmp_path / CHECKPOINT_FOLDER)
+    assert _train(tiny_run, tiny_corpus, tmp_path).checkpoint is not None
+    for name, weights in _weights(tmp_path).items():
+        assert (weights == before[name]).all(), name
+
+
+def test_snapshots_of_an_earlier_end_do_not_reach_a_later_one(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    constant = tiny_run.with_changes(decay_share=0.0, schedule="wsd")
+    _train(constant, tiny_corpus, tmp_path / "parts")
+    _train(constant.with_changes(steps=8), tiny_corpus, tmp_path / "parts")
+    _train(constant.with_changes(steps=8), tiny_corpus, tmp_path / "whole")
+    for name, weights in _weights(tmp_path / "whole").items():
+        assert (weights == _weights(tmp_path / "parts")[name]).all(), name
+
+
+def test_a_corpus_without_held_out_text_trains(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    data = dataclasses.replace(data, heldout=())
+    with placed("cpu") as place:
+        result = Trainer(tiny_run, data, tmp_path, place).run()
+    assert result.checkpoint is not None
+    assert result.bits_per_byte == {}
+    assert (tmp_path / "loss.png").is_file()
+
+
+def test_two_processes_cannot_write_one_run(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    with placed("cpu") as place:
+        first = Trainer(tiny_run, data, tmp_path, place)
+        with pytest.raises(TrainingError, match="another process is training there"):
+            Trainer(tiny_run, data, tmp_path, place)
+        first.run()
+
+
+def test_another_corpus_does_not_continue_a_run(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path / "run", stop_after=2)
+    shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    manifest = tmp_path / "corpus" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"weight": 2.0', '"weight": 3.0'))
+    with pytest.raises(TrainingError, match="the corpus is another one"):
+        _train(tiny_run, tmp_path / "corpus", tmp_path / "run")
+
+
+def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    with placed("cpu") as place:
+        trainer = Trainer(tiny_run, data, tmp_path, place)
+        weight = trainer._loss_model.model.transformer.norm.weight
+        weight.register_hook(lambda gradient: gradient * float("inf"))
+        with pytest.raises(TrainingError, match="gradient is not a number at step 1"):
+            trainer.run()
+    assert torch.isfinite(weight).all()
+
+
+def test_a_full_disk_under_the_log_is_one_clear_error(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    with placed("cpu") as place:
+        trainer = Trainer(tiny_run, data, tmp_path, place)
+        monkeypatch.setattr(run_log.RunLog, "_open", lambda self: open("/dev/full", "a"))  # noqa: SIM115
+        with pytest.raises(TrainingError, match="No space left"):
+            trainer.run()
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
     data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
     with placed("cpu") as place:
@@ -143,8 +221,6 @@ def test_a_full_disk_keeps_the_state_before(
 
 
 def test_a_truncated_shard_is_one_clear_error(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(tiny_corpus, tmp_path / "corpus")
     shard = next((tmp_path / "corpus" / "train").iterdir())
     shard.write_bytes(shard.read_bytes()[:-10])

@@ -50,6 +50,11 @@ class Placement:
             return bool(votes.item())
         return flag
 
+    def wait(self) -> None:
+        """Return once every process has come here."""
+        if self.world_size > 1:
+            dist.barrier()
+
 
 @contextmanager
 def placed(device: str | None = None) -> Iterator[Placement]:

@@ -56,12 +56,11 @@ def learning_rate_share(step: int, config: TrainConfig) -> float:
 
     Linear warm-up; then a cosine to `final_lr_share`, or constant with a linear end (WSD, Hu et al. 2024, "MiniCPM").
     """
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
+    warm_up = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     last = config.final_lr_share
     if config.schedule == "cosine":
         progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return min(warm_up, last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress)))))
     decay_steps = max(1, round(config.steps * config.decay_share))
     remaining = (config.steps - step) / decay_steps
-    return last + (1 - last) * min(1.0, max(0.0, remaining))
+    return min(warm_up, last + (1 - last) * min(1.0, max(0.0, remaining)))

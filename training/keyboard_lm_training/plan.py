@@ -100,9 +100,10 @@ def memory_bytes(config: TrainConfig, model: ModelConfig, place: Placement) -> i
     if config.strategy == "fsdp":
         states //= place.world_size
     tokens = min(config.micro_batch, config.sequences_per_step) * config.seq_len
+    scores = 3 * 2 * config.seq_len if place.device.type == "cpu" else 0  # GPUs' fused attention keeps none
     per_layer = [
         # Inputs, norms and rotations kept in fp32, projections in the run's precision, attention weights.
-        6 * 4 * model.model_dim + 10 * 4 * heads * model.head_dim + 5 * 4 * ffn + 3 * 2 * heads * config.seq_len
+        6 * 4 * model.model_dim + 10 * 4 * heads * model.head_dim + 5 * 4 * ffn + heads * scores
         for heads, ffn in zip(model.num_query_heads, model.ffn_dims, strict=True)
     ]
     kept = max(per_layer) + 4 * model.model_dim * len(per_layer) if config.recompute_activations else sum(per_layer)

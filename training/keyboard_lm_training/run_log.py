@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from keyboard_lm.errors import TrainingError
 
@@ -28,9 +29,12 @@ class RunLog:
         try:
             draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
             os.replace(draft, self._path)
-            self._stream = self._path.open("a", encoding="utf-8")
+            self._stream = self._open()
         except OSError as error:
             raise TrainingError(f"{self._path}: cannot be written ({error.strerror}); choose another folder") from None
+
+    def _open(self) -> TextIO:
+        return self._path.open("a", encoding="utf-8")
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one line and flush it.
@@ -45,7 +49,9 @@ class RunLog:
             raise TrainingError(f"{self._path}: cannot be written ({error.strerror}); free some space") from None
 
     def close(self) -> None:
-        self._stream.close()
+        """Close the file; every line is already on disk, or `write` has said why not."""
+        with suppress(OSError):
+            self._stream.close()
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:
@@ -72,7 +78,9 @@ def plot_loss(run_folder: Path) -> Path | None:
         return None
     entries = read_log(run_folder)
     losses = [(entry["tokens"] / 1e6, entry["loss"]) for entry in entries if "loss" in entry]
-    heldout = [(entry["tokens"] / 1e6, entry["bits_per_byte"]["all"]) for entry in entries if "bits_per_byte" in entry]
+    heldout = [
+        (entry["tokens"] / 1e6, entry["bits_per_byte"]["all"]) for entry in entries if entry.get("bits_per_byte")
+    ]
     if len(losses) < 2:
         return None
     figure = matplotlib.figure.Figure(figsize=(8, 4.5), layout="constrained")

@@ -1,11 +1,12 @@
 """Saved states of a training run: whole or absent, and enough to go on bit for bit.
 
-RUN/states/00001200/state.json           step, options, averaging, position in the log
+RUN/states/00001200/state.json           step, what was averaged, last held-out figures, seconds trained
 RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running average
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Mapping
@@ -39,6 +40,30 @@ class RunState:
     step: int
     values: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
+
+
+class RunLock:
+    """Keeps a second process from writing the same run; what a killed save left behind is removed.
+
+    Args:
+        run_folder: an existing folder.
+
+    Raises:
+        TrainingError: another process is training there.
+    """
+
+    def __init__(self, run_folder: Path) -> None:
+        self._stream = (run_folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{run_folder}: another process is training there; wait for it or stop it") from None
+        for draft in (run_folder / STATES_FOLDER).glob(".*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def release(self) -> None:
+        """Let the next process in."""
+        self._stream.close()
 
 
 def save_state(run_folder: Path, state: RunState) -> None:

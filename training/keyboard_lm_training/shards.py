@@ -170,7 +170,10 @@ def open_shard(folder: Path, shard: ShardRecord) -> np.memmap[Any, np.dtype[np.u
         DataError: the file is missing or truncated.
     """
     _check_size(folder, shard)
-    return np.memmap(folder / shard.file, TOKEN, "r")
+    try:
+        return np.memmap(folder / shard.file, TOKEN, "r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / shard.file}: cannot be read ({error}); check its permissions") from None
 
 
 def _check_size(folder: Path, shard: ShardRecord) -> None:

@@ -61,7 +61,8 @@ def measure_training(runs: int, size: str = "9m") -> TrainingSpeed:
     windows = torch.randint(model_config.vocab_size, (batch, config.seq_len + 1), generator=generator)  # (B, T + 1)
 
     def train_step() -> None:
-        for rows in windows.split(config.micro_batch):
+        for start in range(0, batch, config.micro_batch):
+            rows = windows[start : start + config.micro_batch]
             with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
                 loss, _ = module(rows)
                 (loss * (len(rows) / batch)).backward()

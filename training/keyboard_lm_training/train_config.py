@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from keyboard_lm.config import size_name
 from keyboard_lm.errors import ConfigError
 
 _CHOICES = {
@@ -103,7 +104,7 @@ class TrainConfig:
     def _contradictions(self) -> list[str]:
         mistakes = [
             f"{name} must be at least 1"
-            for name in ("seq_len", "batch_tokens", "micro_batch", "average_snapshots", "log_interval_steps")
+            for name in ("steps", "seq_len", "batch_tokens", "micro_batch", "average_snapshots", "log_interval_steps")
             if getattr(self, name) < 1
         ]
         if self.seq_len and self.batch_tokens % self.seq_len:
@@ -146,5 +147,6 @@ def _presets() -> dict[str, dict[str, Any]]:
 
 def preset_for(size: str) -> TrainConfig:
     """Return the options a size is trained with unless told otherwise."""
+    size = size_name(size)
     presets = _presets()
     return TrainConfig().with_changes(**{**presets.get(size, presets["keyboard"]), "size": size})

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from keyboard_lm_training.devices import LossModel, Placement, shared
 from keyboard_lm_training.heldout import heldout_bits_per_byte
 from keyboard_lm_training.optimizer import build_optimizers, learning_rate_share
 from keyboard_lm_training.run_log import RunLog, plot_loss
-from keyboard_lm_training.run_state import RunState, load_latest_state, save_state
+from keyboard_lm_training.run_state import RunLock, RunState, load_latest_state, save_state
 from keyboard_lm_training.sharded_state import restore_state, whole_state, whole_weights
 from keyboard_lm_training.train_config import TrainConfig
 from keyboard_lm_training.training_data import TrainingData
@@ -129,26 +129,29 @@ class Trainer:
 
     def _open_run(self) -> None:
         path = self.run_folder / RUN_FILE
-        described = {"training": self.config.to_dict(), "tokenizer_digest": self.data.tokenizer.digest}
+        described = {"training": self.config.to_dict(), "corpus_digest": self.data.digest}
         if path.is_file():
             _check_same_run(path, described)
         state = load_latest_state(self.run_folder)
         if state is not None:
-            if state.step >= self.config.steps:
+            is_complete = (self.run_folder / CHECKPOINT_FOLDER).is_dir()  # else it was killed before the checkpoint
+            if state.step > self.config.steps or (state.step == self.config.steps and is_complete):
                 raise TrainingError(
                     f"{self.run_folder}: already at step {state.step} of {self.config.steps}; give more --steps to go "
                     "on, or another --output"
                 )
             restore_state(self._module, self._optimizers, state.tensors)
-            prefix = len(_AVERAGE)
-            self._average = {n[prefix:]: t for n, t in state.tensors.items() if n.startswith(_AVERAGE)}
-            self._num_averaged = int(state.values["num_averaged"])
+            if state.values["averaging"] == self._averaging():  # snapshots of an earlier end say nothing of this one
+                prefix = len(_AVERAGE)
+                self._average = {n[prefix:]: t for n, t in state.tensors.items() if n.startswith(_AVERAGE)}
+                self._num_averaged = int(state.values["num_averaged"])
             self._bits_per_byte = dict(state.values["bits_per_byte"])
             self._train_seconds = float(state.values["train_seconds"])
             self.step = state.step
         if self.place.is_main:
             try:
                 self.run_folder.mkdir(parents=True, exist_ok=True)
+                self._lock = RunLock(self.run_folder)
                 write_text_whole(path, json.dumps(described, indent=2) + "\n")
             except OSError as error:
                 raise TrainingError(f"{self.run_folder}: cannot be written ({error.strerror})") from None
@@ -195,17 +198,21 @@ class Trainer:
                 }
                 if is_last or (config.eval_interval_steps and self.step % config.eval_interval_steps == 0):
                     self._bits_per_byte = self._measure()
-                    entry["bits_per_byte"] = {name: round(rate, 5) for name, rate in self._bits_per_byte.items()}
+                    if self._bits_per_byte:
+                        entry["bits_per_byte"] = {name: round(rate, 5) for name, rate in self._bits_per_byte.items()}
                 if log and (is_last or "bits_per_byte" in entry or self.step % config.log_interval_steps == 0):
                     log.write(entry)
-                if is_last or self._clock() - saved_at >= 60 * config.save_interval_minutes:
+                is_due = self.place.is_main and self._clock() - saved_at >= 60 * config.save_interval_minutes
+                if is_last or self.place.any(is_due):  # one decision for all: gathering a sharded state is collective
                     self._save(saved_step)
                     saved_at, saved_step = self._clock(), self.step
             return TrainResult(self.step, self._finish(), self._bits_per_byte)
         finally:
             if log:
                 log.close()
-                plot_loss(self.run_folder)
+                self._lock.release()
+                with suppress(TrainingError):  # a picture of the log must not hide how the run ended
+                    plot_loss(self.run_folder)
 
     def _step_gradients(
         self, last_loss: float, started: float, report: Callable[[Progress], None], should_stop: Callable[[], bool]
@@ -236,11 +243,14 @@ class Trainer:
                 report(Progress(self.step, (offset + count) / per_process, rate, last_loss, overall))
         value = float(place.mean(nll_sum))
         if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss is not a number at step {self.step + 1}; lower --learning-rate or use --precision fp32 "
-                f"(the last saved step in {self.run_folder} is whole)"
-            )
+            raise self._not_a_number("loss")
         return value
+
+    def _not_a_number(self, what: str) -> TrainingError:
+        return TrainingError(
+            f"the {what} is not a number at step {self.step + 1}; lower --learning-rate or use --precision fp32 "
+            f"(the last saved step in {self.run_folder} is whole)"
+        )
 
     def _synchronised(self, is_last: bool) -> Any:
         # Gradients travel between processes only with a step's last micro-batch.
@@ -256,6 +266,8 @@ class Trainer:
         rate = self._learning_rate(self.step)
         norm = nn.utils.clip_grad_norm_(self._module.parameters(), self.config.clip_norm or math.inf)
         whole: Any = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        if not math.isfinite(float(whole)):
+            raise self._not_a_number("gradient")
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -269,6 +281,9 @@ class Trainer:
 
     def _learning_rate(self, step: int) -> float:
         return self.config.learning_rate * learning_rate_share(step, self.config)
+
+    def _averaging(self) -> list[int]:
+        return [self.config.steps, self.config.average_snapshots, self.config.average_interval_steps]
 
     def _take_snapshot(self) -> None:
         config = self.config
@@ -294,6 +309,7 @@ class Trainer:
             return
         tensors |= {_AVERAGE + name: value for name, value in self._average.items()}
         values = {
+            "averaging": self._averaging(),
             "num_averaged": self._num_averaged,
             "bits_per_byte": self._bits_per_byte,
             "train_seconds": self._train_seconds,
@@ -328,7 +344,7 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
         options = earlier["training"]
-        digest = earlier["tokenizer_digest"]
+        digest = earlier["corpus_digest"]
     except (OSError, ValueError, KeyError, TypeError):
         raise TrainingError(f"{path}: cannot be read; use another --output") from None
     changed = [
@@ -336,8 +352,8 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
         for name, value in described["training"].items()
         if name not in _FREE_OPTIONS and name in options and _plain(options[name]) != _plain(value)
     ]
-    if digest != described["tokenizer_digest"]:
-        changed.append("the corpus has another tokenizer")
+    if digest != described["corpus_digest"]:
+        changed.append("the corpus is another one")
     if changed:
         raise TrainingError(
             f"{path.parent} holds a run with other options ({'; '.join(changed)}); "

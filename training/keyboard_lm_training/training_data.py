@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ class TrainingData:
             if shard.num_tokens > 1
         )
         return cls(tokenizer, sampler, heldout, manifest)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the tokenizer, the shards and the weights of their sources."""
+        parts = [self.tokenizer.digest]
+        parts += [f"{source.name} {source.weight}" for source in self.manifest.sources]
+        parts += [f"{shard.file} {shard.sha256}" for shard in self.manifest.shards]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Return what the training record keeps of the corpus."""

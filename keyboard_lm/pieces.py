@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +71,27 @@ class PieceSet:
         ends = int(self.group_starts[number + 1]) if number + 1 < len(self.group_starts) else len(self.keys)
         return slice(int(self.group_starts[number]), ends)
 
-    def groups_in(self, span: slice) -> NDArray[np.intp]:
-        """Return the `group_starts` inside a span that `starting_with` gave."""
+    def differs_at(self, span: slice, place: int, char: str) -> NDArray[np.bool_]:
+        """Return which pieces of a span have another character than `char` at a place, (N,); False where none."""
+        if not 0 <= place < self.longest:
+            return np.zeros(span.stop - span.start, np.bool_)
+        column = self._chars[span, place]
+        differs: NDArray[np.bool_] = (column != ord(char)) & (column != 0)
+        return differs
+
+    @cached_property
+    def _chars(self) -> NDArray[np.uint32]:
+        # Code points of the texts, (N, longest), 0 behind their ends.
+        return np.array(self.texts, f"<U{self.longest}").view(np.uint32).reshape(len(self.texts), self.longest)
+
+    def group_number(self, key: str) -> int:
+        """Return which of the `group_starts` has the folded text `key`; -1 where there is none."""
+        return self._group_of.get(key, -1)
+
+    def groups_in(self, span: slice) -> slice:
+        """Return which of the `group_starts` lie inside a span that `starting_with` gave."""
         first, last = np.searchsorted(self.group_starts, (span.start, span.stop))
-        return self.group_starts[first:last]
+        return slice(int(first), int(last))
 
 
 class PieceTable:

@@ -112,8 +112,8 @@ class _Endings(NamedTuple):
     pieces: PieceSet
     span: slice
     masses: Masses  # of each piece in the span
-    starts: NDArray[np.intp]  # first piece of each group, counted from the span's start
-    group_masses: Masses
+    first_group: int
+    group_masses: Masses  # of the groups in the span, from the first
 
     def best_keys(self, num: int) -> Iterator[str]:
         """Yield the folded words of the `num` most probable groups, in no order."""
@@ -123,14 +123,16 @@ class _Endings(NamedTuple):
         stem = fold(self.node.text)
         for group in groups:
             if self.group_masses[group] > 0:
-                yield stem + self.pieces.keys[self.span.start + int(self.starts[group])]
+                yield stem + self.pieces.keys[int(self.pieces.group_starts[self.first_group + int(group)])]
+
+    def mass(self, key: str) -> float:
+        """Return the probability of a folded word, which begins as the node does, in any case."""
+        number = self.pieces.group_number(key[len(self.node.text) :]) - self.first_group
+        return float(self.group_masses[number]) if 0 <= number < len(self.group_masses) else 0.0
 
     def variants(self, key: str) -> Iterator[tuple[str, float]]:
-        """Yield the case variants of a folded word that end here, each with its probability."""
-        stem = fold(self.node.text)
-        if not key.startswith(stem):
-            return
-        group = self.pieces.group(key[len(stem) :])
+        """Yield the case variants of a folded word, which begins as the node does, each with its probability."""
+        group = self.pieces.group(key[len(self.node.text) :])
         for i in range(max(group.start, self.span.start), min(group.stop, self.span.stop)):
             yield self.node.text + self.pieces.texts[i], float(self.masses[i - self.span.start])
 
@@ -145,7 +147,7 @@ class _Search:
         self.options = options
         self.key = fold(prefix)
         self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
-        self.endings: list[_Endings] = []
+        self.endings: dict[str, list[_Endings]] = {}  # by the folded text of their node
         self.found: dict[str, float] = {}  # folded word -> probability
         self.found_mass = 0.0  # of all words that end at the nodes opened
         self.prefix_mass = 0.0
@@ -212,8 +214,9 @@ class _Search:
         masses = self._masses(node, ends, span, probabilities)
         covered = float(masses.sum())
         if len(masses):
-            starts = ends.groups_in(span) - span.start
-            self._add_words(_Endings(node, ends, span, masses, starts, np.add.reduceat(masses, starts)))
+            groups = ends.groups_in(span)
+            group_masses: Masses = np.add.reduceat(masses, ends.group_starts[groups] - span.start)
+            self._add_words(_Endings(node, ends, span, masses, groups.start, group_masses))
         floor = self._floor()
         span = opens.starting_with(node.rest)
         masses = self._masses(node, opens, span, probabilities)
@@ -233,10 +236,11 @@ class _Search:
         masses: Masses = probabilities[pieces.ids[span]].astype(np.float64) * node.mass
         if not node.path:
             masses *= pieces.may_begin[span]
-        if self._capitals and not node.lacks_capital:
-            for i in range(span.start, span.stop):
-                if self._lacks_capital(node.text, pieces.texts[i]):
-                    masses[i - span.start] *= self.options.lower_case_odds
+        if self._capitals and not node.lacks_capital and len(masses):
+            lacks = np.zeros(len(masses), np.bool_)
+            for i, char in self._capitals:
+                lacks |= pieces.differs_at(span, i - len(node.text), char)
+            masses[lacks] *= self.options.lower_case_odds
         return masses
 
     def _lacks_capital(self, stem: str, piece: str) -> bool:
@@ -272,23 +276,34 @@ class _Search:
 
     def _add_words(self, endings: _Endings) -> None:
         """Add the words that end at one node to those found; equal words are added up over all nodes."""
-        self.endings.append(endings)
+        stem = fold(endings.node.text)
+        self.endings.setdefault(stem, []).append(endings)
         self.found_mass += float(endings.masses.sum())
         for key in self.found:
-            self.found[key] += sum(mass for _, mass in endings.variants(key))
+            if key.startswith(stem):
+                self.found[key] += endings.mass(key)
         for key in endings.best_keys(4 * self.options.num_words + 20):
             if key not in self.found and is_word(key):
                 self.found[key] = self._mass_of(key)
 
     def _mass_of(self, key: str) -> float:
-        return sum(mass for ending in self.endings for _, mass in ending.variants(key))
+        return sum(endings.mass(key) for endings in self._endings_of(key))
 
     def _as_cased(self, key: str) -> str:
         variants: dict[str, float] = {}
-        for ending in self.endings:
-            for text, mass in ending.variants(key):
+        for endings in self._endings_of(key):
+            for text, mass in endings.variants(key):
                 variants[text] = variants.get(text, 0.0) + mass
         return min(variants, key=lambda text: (-variants[text], text))
+
+    def _endings_of(self, key: str) -> list[_Endings]:
+        """Return the nodes opened so far where a folded word may end."""
+        return [
+            endings
+            for length in range(len(key) + 1)
+            if key[:length] in self.endings
+            for endings in self.endings[key[:length]]
+        ]
 
 
 def find_words(table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> SearchResult:

@@ -73,6 +73,7 @@ class ContextCache:
 
     Attributes:
         forward_ms: time spent in the network since construction.
+        num_calls: calls of the network since construction.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ContextCache:
     ) -> None:
         self.backend = backend
         self.forward_ms = 0.0
+        self.num_calls = 0
         self._clock = clock
         self._cached_ids: Path = ()
         self._num_remembered = num_remembered
@@ -102,6 +104,11 @@ class ContextCache:
         self._boundaries.move_to_end(ids)
         return boundary
 
+    def forget(self) -> None:
+        """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""
+        self._cached_ids = ()
+        self._boundaries.clear()
+
     def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
         """Bring the cache to `context_ids` and score a tree behind it, as `Backend.score_tree` does."""
         shared = self._shared(context_ids)
@@ -113,6 +120,7 @@ class ContextCache:
         start = self._clock()
         logits = self.backend.score_tree(token_ids, parents)
         self.forward_ms += (self._clock() - start) * 1000
+        self.num_calls += 1
         return logits
 
     def _shared(self, ids: Path) -> int:
@@ -133,6 +141,7 @@ class ContextCache:
             self.backend.rewind(kept)
             logits = self.backend.decode(ids[kept:])
         self.forward_ms += (self._clock() - start) * 1000
+        self.num_calls += 1
         self._cached_ids = ids
         return logits
 

@@ -106,6 +106,15 @@ class Predictor:
             )
         self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room)
 
+    @property
+    def num_model_calls(self) -> int:
+        """Calls of the network since construction."""
+        return self._cache.num_calls
+
+    def forget(self) -> None:
+        """Drop what the network has computed for earlier texts."""
+        self._cache.forget()
+
     def suggest(self, text: str) -> Suggestions:
         """Return the bar for the text before the cursor.
 

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from sentencepiece import SentencePieceTrainer
@@ -21,6 +22,9 @@ from keyboard_lm.checkpoint import Checkpoint, add_file, save_checkpoint
 from keyboard_lm.config import ModelConfig
 from keyboard_lm.text import JOIN, SPACE, TextForm
 from keyboard_lm.tokenizer import Tokenizer
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("no deadline")
 
 _PROPER_NOUNS = ("Anna", "August", "June", "March", "Mary", "Oxford", "Scotland", "Tom")
 

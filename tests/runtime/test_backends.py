@@ -92,7 +92,7 @@ def test_token_by_token_equals_prefill(backend: Backend, close: Close) -> None:
     close(last, whole)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(text=st.lists(TOKENS, min_size=2, max_size=16), more=st.lists(TOKENS, min_size=1, max_size=8), data=st.data())
 def test_rewind_equals_fresh_prefill(
     backend: Backend, close: Close, text: list[int], more: list[int], data: st.DataObject
@@ -105,7 +105,7 @@ def test_rewind_equals_fresh_prefill(
     close(again, backend.prefill(text[:kept] + more))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tree=trees(), context=st.lists(TOKENS, min_size=0, max_size=10))
 def test_tree_scores_are_those_of_each_branch_alone(
     backend: Backend, close: Close, tree: tuple[list[int], list[int]], context: list[int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ def plain(matrix: NDArray[np.float32], bits: int, block_size: int) -> NDArray[np
     return rounded.reshape(matrix.shape)
 
 
-@settings(deadline=None)
 @given(matrix=MATRICES, bits=BITS, block_size=BLOCK_SIZES)
 def test_no_weight_moves_by_more_than_the_widest_step(matrix: NDArray[np.float32], bits: int, block_size: int) -> None:
     quantized = quantize(matrix, bits, block_size)

@@ -16,7 +16,7 @@ IDS = st.lists(st.integers(3, 6), min_size=1, max_size=6)
 PATHS = st.lists(st.lists(st.integers(3, 6), min_size=1, max_size=3).map(tuple), min_size=1, max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(IDS, st.none() | PATHS), min_size=1, max_size=12))
 def test_every_answer_is_what_a_fresh_cache_gives(toy_tokenizer: Any, steps: list[Any]) -> None:
     tokenizer = toy_tokenizer(["a", "b", "c"])
@@ -31,7 +31,7 @@ def test_every_answer_is_what_a_fresh_cache_gives(toy_tokenizer: Any, steps: lis
                 assert np.array_equal(boundary.probabilities(path), softmax(fresh.prefill([1, *ids, *path])))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(IDS, IDS, PATHS)
 def test_an_old_boundary_can_still_be_expanded(
     toy_tokenizer: Any, first: list[int], second: list[int], paths: Any
@@ -72,7 +72,7 @@ def test_a_context_that_does_not_fit_leaves_a_cache_that_works(toy_tokenizer: An
     assert np.array_equal(cache.at([1, 3, 4]).probabilities(), softmax(fresh))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(3, 6), max_size=60), st.integers(2, 30))
 def test_the_window_holds_the_end_of_the_text_from_a_token_boundary(ids: list[int], num_ids: int) -> None:
     ends_token = np.array([False, False, True, True, False, True, False])

@@ -96,7 +96,7 @@ def test_each_line_is_a_message_of_its_own(predictor: Predictor) -> None:
 EDITS = st.lists(st.sampled_from(["i", "am ", "going", " ", ".", "\n", "I", "M", "'", "don't", "<", "<<"]), max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(EDITS)
 def test_a_bar_does_not_depend_on_what_was_asked_before(toy_tokenizer: Any, edits: list[str]) -> None:
     tokenizer = toy_tokenizer(TOKENS, ["Mary"])
@@ -109,7 +109,7 @@ def test_a_bar_does_not_depend_on_what_was_asked_before(toy_tokenizer: Any, edit
     assert not edits or items == fresh.suggest(text).items
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=30))
 def test_any_text_gets_an_answer(toy_tokenizer: Any, text: str) -> None:
     tokenizer = toy_tokenizer(TOKENS)

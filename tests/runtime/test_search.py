@@ -84,7 +84,7 @@ SEEDS = st.integers(0, 10_000)
 SHARPNESS = st.sampled_from([0.5, 2.0, 5.0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([SINGLE, MANY]), SEEDS, SHARPNESS, PREFIXES)
 def test_an_exhaustive_search_equals_enumeration(
     toy_backend: Any, pieces: list[str], seed: int, sharpness: float, prefix: str
@@ -101,7 +101,7 @@ def test_an_exhaustive_search_equals_enumeration(
     assert result.unexplored == pytest.approx(0, abs=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SEEDS, SHARPNESS, PREFIXES, st.integers(1, 5))
 def test_where_a_word_has_one_spelling_the_stop_loses_nothing(
     toy_backend: Any, seed: int, sharpness: float, prefix: str, num_words: int
@@ -117,7 +117,7 @@ def test_where_a_word_has_one_spelling_the_stop_loses_nothing(
     assert [word.probability for word in result.words] == pytest.approx([mass for _, mass in expected], rel=1e-4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SEEDS, SHARPNESS, PREFIXES, st.integers(0, 3), st.sampled_from([0.0, 0.3, 1.0]))
 def test_probabilities_are_bounded_by_what_was_left_unexplored(
     toy_backend: Any, seed: int, sharpness: float, prefix: str, rounds: int, stop_ratio: float
@@ -221,7 +221,6 @@ def test_other_scripts_never_fail(toy_backend: Any, prefix: str) -> None:
         assert all(fold(word.text).startswith(fold(prefix)) for word in result.words)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_fold_keeps_the_length_and_is_idempotent(text: str) -> None:
     assert len(fold(text)) == len(text)

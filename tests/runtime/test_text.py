@@ -60,33 +60,33 @@ def one_line(text: str) -> str:
     return normalise(text).replace("\n", " ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_decode_returns_the_normalised_text_up_to_sentence_capitals(text: str) -> None:
     assert FORM.decode(FORM.encode(text)).casefold() == one_line(text).casefold()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_text_with_sentence_capitals_comes_back_exactly(text: str) -> None:
     with_capitals = FORM.decode(FORM.encode(text))
     assert FORM.decode(FORM.encode(with_capitals)) == with_capitals
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_encode_is_idempotent_over_decode(text: str) -> None:
     form = FORM.encode(text)
     assert FORM.encode(FORM.decode(form)) == form
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_normalise_is_idempotent(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_normalise_leaves_nothing_that_a_form_cannot_hold(text: str) -> None:
     clean = normalise(text)
@@ -97,7 +97,7 @@ def test_normalise_leaves_nothing_that_a_form_cannot_hold(text: str) -> None:
     clean.encode("utf-8")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_a_form_token_holds_no_space_and_marks_stand_only_at_its_ends(text: str) -> None:
     for token in FORM.encode(text).split(" "):
@@ -107,14 +107,14 @@ def test_a_form_token_holds_no_space_and_marks_stand_only_at_its_ends(text: str)
         assert not any(c.isspace() for c in token)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_kinds_and_spaces_read_the_same_from_the_tokens_alone(text: str) -> None:
     tokens = FORM.encode_tokens(one_line(text))
     assert FORM.encode_tokens(FORM.join(tokens)) == tokens
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_finished_tokens_and_the_partial_word_reassemble_the_line_at_every_keystroke(text: str) -> None:
     for end in range(len(text) + 1):
@@ -125,7 +125,7 @@ def test_finished_tokens_and_the_partial_word_reassemble_the_line_at_every_keyst
         assert (FORM.join(finished) + gap + typed.partial).casefold() == line.casefold()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_finished_tokens_are_those_of_the_whole_line(text: str) -> None:
     typed = FORM.split_typed(text)
@@ -136,7 +136,7 @@ def test_finished_tokens_are_those_of_the_whole_line(text: str) -> None:
         assert split_marks(last)[1].casefold() == typed.partial.casefold()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT, st.sampled_from(["word", "Mary", "'s"]))
 def test_a_word_appended_as_typed_text_says_leaves_the_finished_tokens(text: str, word: str) -> None:
     before = FORM.split_typed(text)
@@ -148,7 +148,7 @@ def test_a_word_appended_as_typed_text_says_leaves_the_finished_tokens(text: str
         assert after.starts_sentence == before.starts_sentence
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_a_word_is_what_encodes_as_one_word_token_and_is_made_of_word_parts(text: str) -> None:
     tokens = FORM.encode_tokens(one_line(text))
@@ -157,7 +157,7 @@ def test_a_word_is_what_encodes_as_one_word_token_and_is_made_of_word_parts(text
     assert is_word_part(text) or not is_word(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_capitalise_is_idempotent_and_only_changes_case(text: str) -> None:
     assert capitalise(capitalise(text)) == capitalise(text)

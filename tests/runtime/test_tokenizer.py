@@ -43,21 +43,21 @@ TEXT = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_every_finished_form_ends_in_a_piece_that_ends_a_word(text: str) -> None:
     ids = TOKENIZER.encode_tokens(TOKENIZER.form.encode(text).split())
     assert not ids or TOKENIZER.pieces[ids[-1]].endswith(WORD_END)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_decode_returns_the_form_tokens_over_all_of_unicode(text: str) -> None:
     tokens = TOKENIZER.form.encode(text).split()
     assert TOKENIZER.decode_tokens(TOKENIZER.encode_tokens(tokens)) == tokens
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_each_form_token_is_one_piece_that_ends_a_word_and_some_that_do_not(text: str) -> None:
     tokens = TOKENIZER.form.encode(text).split()
@@ -65,7 +65,7 @@ def test_each_form_token_is_one_piece_that_ends_a_word_and_some_that_do_not(text
     assert sum(ends) == len(tokens)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT, TEXT)
 def test_finished_tokens_have_the_same_ids_whatever_follows(first: str, second: str) -> None:
     before, after = TOKENIZER.form.encode(first).split(), TOKENIZER.form.encode(second).split()
@@ -73,7 +73,6 @@ def test_finished_tokens_have_the_same_ids_whatever_follows(first: str, second: 
     assert TOKENIZER.encode_tokens(before + after) == ids
 
 
-@settings(deadline=None)
 @given(TEXT)
 def test_text_never_becomes_a_control_id(text: str) -> None:
     ids = TOKENIZER.encode_tokens(TOKENIZER.form.encode(text).split())

@@ -10,7 +10,7 @@ from keyboard_lm_training.clean import CleanOptions, clean_document
 from keyboard_lm.text import normalise
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=40), max_size=6))
 def test_clean_messages_are_normalised_single_lines(lines: list[str]) -> None:
     messages, _ = clean_document(lines, CleanOptions())

@@ -22,7 +22,7 @@ def members(bitmap: dedup.Bitmap, count: int) -> list[int]:
     return np.flatnonzero(bitmap.contains(np.arange(count, dtype=np.uint64))).tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.sets(st.integers(0, 30_000), max_size=20), max_size=5), st.sets(st.integers(0, 60_000)))
 def test_bitmap_equals_a_set(batches: list[set[int]], probes: set[int]) -> None:
     bitmap = dedup.Bitmap()
@@ -33,7 +33,7 @@ def test_bitmap_equals_a_set(batches: list[set[int]], probes: set[int]) -> None:
     assert found.tolist() == [probe in expected for probe in sorted(probes)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(KEYS, max_size=60), st.sampled_from([0, 100, 1 << 20]))
 def test_every_document_but_the_first_of_its_key_is_dropped(
     tmp_path_factory: pytest.TempPathFactory, keys: list[int], buffer_bytes: int
@@ -46,7 +46,7 @@ def test_every_document_but_the_first_of_its_key_is_dropped(
     assert members(dropped, len(keys)) == [i for i, key in enumerate(keys) if key in keys[:i]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(100, 103)), max_size=30), st.sets(st.integers(100, 103)))
 def test_a_message_is_dropped_only_for_one_in_a_kept_document(
     tmp_path_factory: pytest.TempPathFactory, messages: list[tuple[int, int]], gone: set[int]

@@ -123,7 +123,7 @@ def test_a_changed_recipe_is_checked_again() -> None:
         dataclasses.replace(recipe, tokenizer=dataclasses.replace(recipe.tokenizer, vocab_size=3))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(min_size=1, max_size=12) | st.just("hf:owner/name"), min_size=1, max_size=6))
 def test_any_inputs_make_a_recipe_with_distinct_names(inputs: list[str]) -> None:
     recipe = Recipe.from_inputs([text for text in inputs if text != "hf:"] or ["a.txt"])

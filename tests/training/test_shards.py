@@ -58,7 +58,7 @@ def test_a_shard_is_mapped_as_little_endian_uint16(corpus: Path) -> None:
     assert ids.tolist() == [1, 500, 2, 65535]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 65535), max_size=8), max_size=12), st.integers(1, 20))
 def test_shards_in_a_row_hold_the_documents_in_order(
     tmp_path_factory: pytest.TempPathFactory, documents: list[list[int]], max_tokens: int

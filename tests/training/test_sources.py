@@ -72,7 +72,7 @@ def test_json_lines_give_one_document_per_row(tmp_path: Path, ending: str) -> No
     assert read(tmp_path, f"chat.jsonl{ending}", PACKERS[ending](data), text_field="body") == DOCUMENTS
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 5), max_size=6), st.integers(1, 4))
 def test_cutting_documents_keeps_every_line_in_order(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], limit: int

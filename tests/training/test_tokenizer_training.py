@@ -26,7 +26,7 @@ from keyboard_lm.tokenizer import Tokenizer
 OPTIONS = TokenizerOptions(vocab_size=500, min_proper_noun_count=3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 50), st.integers(0, 3))
 def test_a_sample_is_lines_of_the_text_in_their_order(sizes: list[int], size: int, seed: int) -> None:
     sample = LineSample(size, np.random.default_rng(seed))

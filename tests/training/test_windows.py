@@ -77,3 +77,11 @@ def test_batches_do_not_depend_on_how_they_are_cut() -> None:
 def test_too_little_text_is_an_error() -> None:
     with pytest.raises(DataError, match="seq-len"):
         WindowSampler({"a": [_shard([2])]}, {}, 64, BOS, EOS, seed=0)
+
+
+def test_an_id_that_no_piece_has_is_refused() -> None:
+    shard = _shard([5] * 20)
+    WindowSampler({"a": [shard]}, {}, 8, BOS, EOS, 0, vocab_size=60).batch(0, 40)
+    shard[28] = 60000
+    with pytest.raises(DataError, match="holds id 60000"):
+        WindowSampler({"a": [shard]}, {}, 8, BOS, EOS, 0, vocab_size=60).batch(0, 40)

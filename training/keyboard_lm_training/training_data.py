@@ -47,7 +47,9 @@ class TrainingData:
             for source in manifest.sources
         }
         weights = {source.name: source.weight for source in manifest.sources}
-        sampler = WindowSampler(shards, weights, seq_len, tokenizer.bos_id, tokenizer.eos_id, seed)
+        sampler = WindowSampler(
+            shards, weights, seq_len, tokenizer.bos_id, tokenizer.eos_id, seed, tokenizer.vocab_size
+        )
         heldout = tuple(
             HeldoutShard(shard.source, open_shard(folder, shard), shard.num_bytes / shard.num_tokens)
             for shard in manifest.shards_of(HELDOUT)

@@ -68,6 +68,7 @@ class WindowSampler:
         bos_id: put in front of each window, which starts at the beginning of a message.
         eos_id: ends a message.
         seed: of the order.
+        vocab_size: ids are below it; a window that holds another is refused. None checks nothing.
 
     Raises:
         DataError: no source has a whole window.
@@ -81,8 +82,10 @@ class WindowSampler:
         bos_id: int,
         eos_id: int,
         seed: int,
+        vocab_size: int | None = None,
     ) -> None:
         self.seq_len = seq_len
+        self._vocab_size = vocab_size
         self._bos_id, self._eos_id, self._seed = bos_id, eos_id, seed
         self._sources: list[_Source] = []
         for name, shards in sources.items():
@@ -97,7 +100,11 @@ class WindowSampler:
         self.windows_per_epoch = int(self._ends[-1])
 
     def batch(self, start: int, count: int) -> NDArray[np.int64]:
-        """Return windows `start` to `start + count` of the endless order, (count, seq_len + 1)."""
+        """Return windows `start` to `start + count` of the endless order, (count, seq_len + 1).
+
+        Raises:
+            DataError: a shard is damaged: it holds an id that is none.
+        """
         order = np.arange(start, start + count, dtype=np.int64)
         epochs, places = np.divmod(order, self.windows_per_epoch)
         drawn = np.empty(count, dtype=np.int64)
@@ -112,6 +119,11 @@ class WindowSampler:
             # Where an epoch takes only a share of a source, the next epoch goes on where this one ended.
             index = (int(epoch) * source.windows_per_epoch + int(place) - first) % int(source.windows_before[-1])
             windows[row] = self._window(source, index)
+        if self._vocab_size is not None and int(windows.max(initial=0)) >= self._vocab_size:
+            raise DataError(
+                f"a training shard holds id {int(windows.max())}, but there are {self._vocab_size} pieces: it is "
+                "damaged; run keyboard-lm corpus again"
+            )
         return windows
 
     def _window(self, source: _Source, index: int) -> NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """The one exception family that callers need to catch."""
 
+from __future__ import annotations
+
 
 class KeyboardLMError(Exception):
     """Base of every error this project raises on purpose.
@@ -40,3 +42,6 @@ class MissingExtraError(KeyboardLMError):
         super().__init__(f"{package} is not installed; run: pip install 'keyboard-lm[{extra}]'")
         self.package = package
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.package, self.extra)  # so that it can come from another process

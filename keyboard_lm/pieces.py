@@ -86,7 +86,8 @@ class PieceSet:
 
     def group_number(self, key: str) -> int:
         """Return which of the `group_starts` has the folded text `key`; -1 where there is none."""
-        return self._group_of.get(key, -1)
+        number: int = self._group_of.get(key, -1)
+        return number
 
     def groups_in(self, span: slice) -> slice:
         """Return which of the `group_starts` lie inside a span that `starting_with` gave."""

@@ -15,7 +15,7 @@ DEFAULT_BACKEND = "onnx"
 
 
 def load_backend(
-    name: str, checkpoint: Checkpoint, *, capacity: int | None = None, num_threads: int | None = None
+    name: str, checkpoint: Checkpoint, *, capacity: int | None = None, num_threads: int | None = None, bits: int = 4
 ) -> Backend:
     """Open a checkpoint with one runtime; only that runtime is imported.
 
@@ -24,6 +24,7 @@ def load_backend(
         checkpoint: the folder.
         capacity: slots of the KV cache; by default the longest context the network is trained for.
         num_threads: threads of one step (ONNX Runtime only; torch's number is the process's own setting).
+        bits: which of the folder's graphs (ONNX Runtime only; torch has the weights as they were trained).
 
     Raises:
         ConfigError: no such backend.
@@ -33,7 +34,7 @@ def load_backend(
     if name == "onnx":
         from keyboard_lm.backends.onnx import DEFAULT_THREADS, OnnxBackend
 
-        return OnnxBackend.load(checkpoint, capacity, num_threads or DEFAULT_THREADS)
+        return OnnxBackend.load(checkpoint, capacity, num_threads or DEFAULT_THREADS, bits)
     if name == "torch":
         try:
             from keyboard_lm.backends.torch import TorchBackend

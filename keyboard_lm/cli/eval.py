@@ -1,123 +1,190 @@
-"""`keyboard-lm eval`: measures a model on text."""
+"""`keyboard-lm eval`: measures a keyboard on text as the text-entry field does."""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
 
-from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND, load_backend
-from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
-from keyboard_lm.cli.table import format_table
-from keyboard_lm.evaluation.bits_per_byte import BitsPerByteEvaluator, TextCost, text_cost
-from keyboard_lm.evaluation.intervals import Interval
-from keyboard_lm.evaluation.next_word import RANKS, NextWordAccuracy, NextWordEvaluator, next_word_accuracy
-from keyboard_lm.evaluation.texts import Document, read_documents, sample, text_files
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
+from keyboard_lm.bench.cold_start import measure_cold_start
+from keyboard_lm.checkpoint import bundled_folder
+from keyboard_lm.cli.report import comparison_tables, cost_table, evaluation_tables
+from keyboard_lm.errors import DataError, KeyboardLMError
+from keyboard_lm.evaluation.cost import measure_cost
+from keyboard_lm.evaluation.model_subject import MAX_SLOTS, ModelSubject
+from keyboard_lm.evaluation.noise import LEVELS
+from keyboard_lm.evaluation.results import Evaluation, compare
+from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, Results, run
+from keyboard_lm.evaluation.tasks import TASKS, task_for
+from keyboard_lm.evaluation.texts import SHIPPED, EvaluationText, load_texts, sample, shipped_texts
 
-NEXT_WORD, BITS_PER_BYTE = "next-word", "bits-per-byte"
-_NEXT_WORD_COLUMNS = (
-    "lines",
-    "words",
-    *(f"top-{rank} %" for rank in RANKS),
-    *(f"cased top-{rank} %" for rank in RANKS),
-)
-_BITS_PER_BYTE_COLUMNS = ("lines", "bytes", "words", "bits/byte", "perplexity/word")
-
-Measurement = NextWordAccuracy | TextCost
-Measure = Callable[[Iterable[Document], np.random.Generator], Measurement | None]
-Results = dict[str, dict[str, Measurement | None]]  # task -> file -> what was measured
+COST, EVERYTHING = "cost", "all"
 
 
 @click.command()
-@click.argument("tasks", nargs=-1, type=click.Choice([NEXT_WORD, BITS_PER_BYTE]))
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="A text file, or a folder of .txt files.")
+@click.argument("tasks", nargs=-1, type=click.Choice([*TASKS, COST, EVERYTHING]), metavar="[TASK]...")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FILE|NAME",
+    help=f"A text file, a folder of .txt files, a recording (.tsv, .jsonl), or a shipped text: {', '.join(SHIPPED)}; "
+    "can be given several times.  [default: all shipped texts]",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of one step.")
-@click.option("--limit", type=click.IntRange(min=1), help="Lines of each file, taken from all over it.  [default: all]")
-@click.option("--seed", default=0, show_default=True, help="Of the intervals' resamples.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--bits", type=click.Choice(["4", "8", "16", "32"]), default="4", show_default=True, help="Of the graph.")
+@click.option("--slots", type=click.IntRange(1, 20), multiple=True, help="Bar length for savings.  [default: 1, 3, 5]")
+@click.option("--errors", type=click.Choice(LEVELS), help="How the typist types.  [default: each task's usual]")
+@click.option("--limit", type=click.IntRange(min=1), help="Messages of each text, from all over it.  [default: all]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one for each core]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--fresh", is_flag=True, help="Do not go on with an evaluation that was stopped.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep the results (JSON).")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves (PNG).")
+@click.option(
+    "--compare",
+    "compared",
+    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+    metavar="A.json B.json",
+    help="Print how B differs from A, pair by pair, and measure nothing.",
+)
 def command(
     tasks: tuple[str, ...],
-    data: Path,
+    data: tuple[str, ...],
     model: Path | None,
     backend: str,
-    threads: int | None,
+    bits: str,
+    slots: tuple[int, ...],
+    errors: str | None,
     limit: int | None,
+    jobs: int | None,
     seed: int,
+    fresh: bool,
+    output: Path | None,
     as_json: bool,
+    plot: Path | None,
+    compared: tuple[Path, Path] | None,
 ) -> None:
-    """Measure a model on text, one message per line: TASKS are next-word and bits-per-byte, by default both.
+    """Measure a model as a keyboard: each TASK on each text, with 95 % intervals.
 
-    next-word: how often each word is among the first 1, 3 and 5 that the model offers for what its line has before it,
-    case ignored and (cased) with capitals. bits-per-byte: how well the model predicts all of the text; blank lines
-    separate documents, and in a file without any each line is one. Figures are followed by half the width of their 95 %
-    interval.
+    next-word: the word that was written among the first 1, 3, 5 offered before it. completion: the same while it is
+    typed. savings: keys that a typist saves who looks before every key. autocorrect: what a space mends and breaks.
+    inline: text offered ahead of the cursor. language-model: bits per byte. cost: time of each keystroke, memory.
+    Without TASK, all but cost, whose figures no second run repeats; "all" is all of them. docs/evaluation.md defines
+    each figure.
+
+    An evaluation that is stopped goes on where it was when the same command is given again.
     """
-    texts = {path: read_documents(path) for path in text_files(data)}
-    if limit is not None:
-        texts = {path: sample(documents, limit) for path, documents in texts.items()}
-    checkpoint = Checkpoint.load(model or bundled_folder())
-    network = load_backend(backend, checkpoint, num_threads=threads)
-    results: Results = {}
-    for task in dict.fromkeys(tasks or _TASKS):
-        measure = _TASKS[task](network, checkpoint.tokenizer)
-        results[task] = {
-            path.name: measure(_with_progress(documents, f"{task} {path.name}"), np.random.default_rng(seed))
-            for path, documents in texts.items()
-        }
-    click.echo(_as_json(results) if as_json else "\n\n".join(_as_table(task, rows) for task, rows in results.items()))
+    if compared is not None:
+        before, after = (Evaluation.load(path) for path in compared)
+        click.echo(comparison_tables(before, after, compare(before, after)))
+        return
+    texts = _texts(data, limit)
+    slots = tuple(sorted(set(slots))) or (1, 3, 5)
+    subject = ModelSubject(model or bundled_folder(), backend, int(bits), max_slots=max(MAX_SLOTS, *slots))
+    names = _task_names(tasks, texts)
+    measured = tuple(name for name in names if name != COST)
+    plan = EvaluationPlan(measured, tuple(texts), slots, errors, seed)
+    journal = _open_journal(plan.digest(subject.describe()), fresh)
+    results = _run(plan, subject, journal, jobs or os.cpu_count() or 1)
+    latency = _cost(subject, texts) if COST in names else {}
+    evaluation = Evaluation.of(subject.describe(), plan, results, latency)
+    if output is not None:
+        _write(output, evaluation.to_json().encode())
+    if plot is not None:
+        from keyboard_lm.evaluation.plots import draw
+
+        _write(plot, draw(evaluation))
+    journal.close()
+    if as_json:
+        click.echo(evaluation.to_json())
+        return
+    parts = [evaluation_tables(evaluation)] if measured else []
+    if latency:
+        parts.append(cost_table(latency))
+    click.echo("\n\n".join(parts))
 
 
-def _next_word(network: Backend, tokenizer: Tokenizer) -> Measure:
-    evaluator = NextWordEvaluator(network, tokenizer)
-    return lambda documents, rng: next_word_accuracy(
-        [evaluator.line(line) for document in documents for line in document], rng
-    )
+def _texts(sources: tuple[str, ...], limit: int | None) -> list[EvaluationText]:
+    texts = [text for source in sources for text in load_texts(source)] or shipped_texts()
+    names = [text.name for text in texts]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DataError(f"two texts are called {min(twice)}; evaluate them one by one")
+    return [sample(text, limit) for text in texts] if limit is not None else texts
 
 
-def _bits_per_byte(network: Backend, tokenizer: Tokenizer) -> Measure:
-    evaluator = BitsPerByteEvaluator(network, tokenizer)
-    return lambda documents, rng: text_cost(
-        [message for document in documents for message in evaluator.document(document)], rng
-    )
+def _task_names(tasks: tuple[str, ...], texts: list[EvaluationText]) -> list[str]:
+    wanted = list(dict.fromkeys(tasks)) or list(TASKS)
+    if EVERYTHING in wanted:
+        wanted = [*TASKS, COST]
+    has_text = any(text.documents for text in texts)
+    possible = [
+        name
+        for name in wanted
+        if (has_text if name == COST else any(task_for(name, text) is not None for text in texts))
+    ]
+    if not possible:
+        raise DataError("these tasks need text, and the data are recordings of typing: measure autocorrect on them")
+    return possible
 
 
-_TASKS: dict[str, Callable[[Backend, Tokenizer], Measure]] = {NEXT_WORD: _next_word, BITS_PER_BYTE: _bits_per_byte}
+def _open_journal(digest: str, fresh: bool) -> Journal:
+    path = _journal_folder() / f"{digest[:32]}.jsonl"
+    try:
+        if fresh:
+            path.unlink(missing_ok=True)
+        journal = Journal(path, digest)
+    except OSError as error:
+        click.echo(f"warning: {path}: {error.strerror}; if stopped, this evaluation cannot go on", err=True)
+        return Journal(None, digest)
+    if journal.known:
+        click.echo(f"going on with an evaluation that was stopped ({len(journal.known):,} documents known)", err=True)
+    return journal
 
 
-def _with_progress(documents: list[Document], label: str) -> Iterator[Document]:
-    with click.progressbar(documents, label=label, file=sys.stderr) as bar:
-        yield from bar
+def _run(plan: EvaluationPlan, subject: ModelSubject, journal: Journal, jobs: int) -> Results:
+    try:
+        with _progress_bar(len(plan.units())) as progress:
+            return run(plan, subject, journal, jobs, progress)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; give the same command again to go on", err=True)
+        raise click.exceptions.Exit(130) from None
+    except OSError as error:
+        raise KeyboardLMError(f"{journal.path}: cannot be written ({error.strerror}); make room, run again") from None
 
 
-def _as_json(results: Results) -> str:
-    return json.dumps(
-        {task: {name: row and asdict(row) for name, row in rows.items()} for task, rows in results.items()}
-    )
+def _journal_folder() -> Path:
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(cache) / "keyboard-lm" / "evaluations"
+    home = Path.home()
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "keyboard-lm" / "evaluations"
 
 
-def _as_table(task: str, rows: dict[str, Measurement | None]) -> str:
-    header = (task, *(_NEXT_WORD_COLUMNS if task == NEXT_WORD else _BITS_PER_BYTE_COLUMNS))
-    return format_table([header, *((name, *_cells(row, len(header) - 1)) for name, row in rows.items())])
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
+    with click.progressbar(length=total, label="documents", file=sys.stderr, show_pos=True) as bar:
+        yield bar.update
 
 
-def _cells(row: Measurement | None, num_cells: int) -> tuple[str, ...]:
-    if row is None:  # no word to predict
-        return ("-",) * num_cells
-    if isinstance(row, NextWordAccuracy):
-        return f"{row.num_lines:,}", f"{row.num_words:,}", *(_rate(rate, 100, 1) for rate in (*row.folded, *row.cased))
-    counts = (row.num_lines, row.num_bytes, row.num_words)
-    return *(f"{count:,}" for count in counts), _rate(row.bits_per_byte, 1, 3), f"{row.word_perplexity:,.1f}"
+def _cost(subject: ModelSubject, texts: list[EvaluationText]) -> dict[str, Any]:
+    click.echo("measuring cost ...", err=True)
+    cold = measure_cold_start(subject.folder, runs=5)
+    found = measure_cost(subject, [document for text in texts for document in text.documents])
+    return {**asdict(found), "cold_start_ms": cold.wall.median_ms, "cold_start_peak_rss_mb": cold.peak_rss_mb}
 
 
-def _rate(interval: Interval, scale: int, digits: int) -> str:
-    margin = (interval.high - interval.low) / 2
-    return f"{interval.rate * scale:.{digits}f} ±{margin * scale:.{digits}f}"
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from None

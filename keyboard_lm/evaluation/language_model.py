@@ -1,4 +1,4 @@
-"""How well a model predicts text: bits per byte, which models with different tokenizers can be compared on."""
+"""What a text costs to write down with a model's predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.backends.protocol import ROOT, Backend, Logits
-from keyboard_lm.evaluation.intervals import Interval, bootstrap
 from keyboard_lm.text import normalise
 from keyboard_lm.tokenizer import Tokenizer
 
@@ -31,24 +30,7 @@ class MessageCost:
     num_words: int
 
 
-@dataclass(frozen=True)
-class TextCost:
-    """The cost of many messages.
-
-    Attributes:
-        bits_per_byte: with its interval over messages.
-        word_perplexity: 2 to the power of bits per white-space separated word; punctuation and message ends are part of
-            what a word costs.
-    """
-
-    num_lines: int
-    num_bytes: int
-    num_words: int
-    bits_per_byte: Interval
-    word_perplexity: float
-
-
-class BitsPerByteEvaluator:
+class LanguageModelScorer:
     """Scores documents framed as in training: `<s>`, then each message's pieces ended by `</s>`.
 
     What does not fit the KV cache is scored in windows: a full cache is refilled with its later half, so after the
@@ -94,18 +76,6 @@ class BitsPerByteEvaluator:
                 self._backend.decode(chain)
                 cached += chain
         return bits
-
-
-def text_cost(messages: Sequence[MessageCost], rng: np.random.Generator) -> TextCost | None:
-    """Sum up messages; None where there are none."""
-    if not messages:
-        return None
-    bits = [message.bits for message in messages]
-    num_bytes = [message.num_bytes for message in messages]
-    num_words = sum(message.num_words for message in messages)
-    with np.errstate(over="ignore"):
-        perplexity = float(np.exp2(sum(bits) / num_words))
-    return TextCost(len(messages), sum(num_bytes), num_words, bootstrap(bits, num_bytes, rng), perplexity)
 
 
 def _bits_of(logits: Logits, ids: Sequence[int]) -> NDArray[np.float64]:

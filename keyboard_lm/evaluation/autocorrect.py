@@ -1,0 +1,95 @@
+"""Autocorrection: what it mends, and what it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.evaluation.engine import Engine, after_space
+from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
+from keyboard_lm.evaluation.replay import ReplayedUnit
+from keyboard_lm.evaluation.task import Conditions, Subject
+from keyboard_lm.evaluation.typist import TypedUnit
+
+BETA = 0.9  # precision weighs a little more than recall, as in kebbie
+NUM_SLOTS = 3
+_COUNTS = ("right", "wrong", "mended", "broken", "shown")
+
+
+class _Outcomes:
+    """What a space makes of what was typed.
+
+    By what was typed and what stands there afterwards: wrong and mended, wrong and not, right and kept, right and
+    broken. Precision is mended / (mended + broken), recall mended / wrong, and F weighs them with beta 0.9 (kebbie's
+    `Scorer`). Damage is broken / right. A stretch typed with a missed or a stray space counts as one word.
+    """
+
+    name = "autocorrect"
+    needs_scorer = False
+    default_errors = "typical"
+
+    def metrics(self, slots: tuple[int, ...]) -> tuple[Metric, ...]:
+        """Return precision, recall, F0.9, damage, and how often the bar at least showed what was meant."""
+        return (
+            count("right", "typed right"),
+            count("wrong", "typed wrong"),
+            Metric("precision", "precision %", lambda sums: 100 * _precision(sums)),
+            Metric("recall", "recall %", ratio("mended", "wrong")),
+            Metric("f", f"F{BETA} %", lambda sums: 100 * _f(sums)),
+            Metric("damage", "damage %", ratio("broken", "right"), 2, higher_is_better=False),
+            Metric("shown", "meant word shown %", ratio("shown", "wrong")),
+        )
+
+
+class Autocorrect(_Outcomes):
+    """Has every word of a message typed, errors and all, after the true text before it, and then a space."""
+
+    def measure(
+        self, subject: Subject, document: Sequence[str], conditions: Conditions, rng: np.random.Generator
+    ) -> Counts:
+        """Return the four counts of one document."""
+        counts = dict.fromkeys(_COUNTS, 0)
+        for message in document:
+            subject.engine.start_field()
+            for unit in conditions.typist.type_units(message, rng):
+                _add_outcome(counts, subject.engine, message[: unit.start], unit, conditions)
+        return counts
+
+
+class ReplayedAutocorrect(_Outcomes):
+    """The same for what people really typed: each recorded stretch after the text that it was meant to follow."""
+
+    def measure(
+        self, subject: Subject, document: Sequence[ReplayedUnit], conditions: Conditions, rng: np.random.Generator
+    ) -> Counts:
+        """Return the four counts of one recording."""
+        counts = dict.fromkeys(_COUNTS, 0)
+        for unit in document:
+            subject.engine.start_field()
+            _add_outcome(counts, subject.engine, unit.context, unit, conditions)
+        return counts
+
+
+def _add_outcome(
+    counts: dict[str, int], engine: Engine, before: str, unit: TypedUnit | ReplayedUnit, conditions: Conditions
+) -> None:
+    bar = engine.bar(before + unit.typed, NUM_SLOTS, unit.taps)
+    is_right = conditions.same(after_space(before + unit.typed, bar), before + unit.intended)
+    if unit.typed == unit.intended:
+        counts["right"] += 1
+        counts["broken"] += not is_right
+    else:
+        counts["wrong"] += 1
+        counts["mended"] += is_right
+        counts["shown"] += is_right or any(conditions.same(slot, unit.intended) for slot in bar.slots)
+
+
+def _precision(sums: Sums) -> NDArray[np.float64]:
+    return sums["mended"] / (sums["mended"] + sums["broken"])
+
+
+def _f(sums: Sums) -> NDArray[np.float64]:
+    precision, recall = _precision(sums), sums["mended"] / sums["wrong"]
+    return (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)

@@ -1,0 +1,49 @@
+"""The model alone as a keyboard under test."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from keyboard_lm.backends.protocol import Backend
+from keyboard_lm.evaluation.engine import Bar, Taps
+from keyboard_lm.predictor import Predictor, PredictorOptions
+from keyboard_lm.tokenizer import Tokenizer
+
+_IN_WORD = re.compile(r"[^\W_]'?\Z")
+
+
+class PredictorEngine:
+    """An `Engine` over a `Predictor`: next words and completions; it corrects nothing and shows no ghost text.
+
+    Inside a word the bar holds completions of it and nothing else: a word that the letters spell is finished by a space
+    and not, as in `Predictor`, by being likely. A bar asked for twice in one field is computed once. The first slots of
+    a long bar are the short bar.
+
+    Args:
+        backend: the network; nobody else may use its cache between two calls of `start_field`.
+        tokenizer: the one it was trained with.
+        max_slots: the longest bar that will be asked for.
+    """
+
+    def __init__(self, backend: Backend, tokenizer: Tokenizer, max_slots: int = 5) -> None:
+        options = PredictorOptions(num_suggestions=max_slots, finished_ratio=math.inf)
+        self._predictor = Predictor(backend, tokenizer, options)
+        self._bars: dict[str, Bar] = {}
+
+    def start_field(self) -> None:
+        """Forget everything, so that what comes next does not depend on what came before, to the last bit."""
+        self._predictor.forget()
+        self._bars.clear()
+
+    def bar(self, text: str, num_slots: int, taps: Taps = ()) -> Bar:
+        """Return the words that the model offers; taps are not looked at."""
+        if not num_slots:
+            return Bar(())
+        full = self._bars.get(text)
+        if full is None:
+            calls = self._predictor.num_model_calls
+            kind = "completion" if _IN_WORD.search(text) else "next_word"
+            words = tuple(item.text for item in self._predictor.suggest(text).items if item.kind == kind)
+            full = self._bars[text] = Bar(words, num_model_calls=self._predictor.num_model_calls - calls)
+        return Bar(full.slots[:num_slots], num_model_calls=full.num_model_calls)

@@ -1,0 +1,147 @@
+"""Keystroke savings: how many keys a typist who looks before every one of them need not press."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.evaluation.engine import Engine, after_space
+from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
+from keyboard_lm.evaluation.task import Conditions, Subject
+from keyboard_lm.evaluation.typist import TypedUnit
+
+KEY_S = 0.33  # one key: 36.2 words a minute, the mean of 37,370 phone typists (Palin et al. 2019)
+LOOK_S = 0.2  # one look at the bar; a round figure, since the literature has from 0.1 to over 0.5
+
+
+@dataclass
+class _Cost:
+    keys: int = 0
+    looks: int = 0
+    taken: int = 0
+
+
+class KeystrokeSavings:
+    """Has each message typed by somebody who takes the wanted word from the bar as soon as it is there.
+
+    Savings are 100 (C - K) / C: C characters of the message, K keys pressed (TextSlinger's definition). The typist
+    looks at the bar before every key of a word, the first included, that a slot could save. Taking a slot is one key
+    and brings the space after the word; punctuation typed next takes that space back. With typing errors, a space
+    corrects as the engine says; what is wrong after a word is deleted from its first wrong character on and typed
+    again, rightly, and all these keys count.
+    """
+
+    name = "savings"
+    needs_scorer = False
+    default_errors = "perfect"
+
+    def metrics(self, slots: tuple[int, ...]) -> tuple[Metric, ...]:
+        """Return savings for each bar length, and for the middle one what looking does to speed."""
+        middle = slots[len(slots) // 2]
+        return (
+            count("chars", "characters"),
+            *(Metric(f"savings{n}", f"{n} slots %", _savings(n)) for n in slots),
+            Metric(f"taken{middle}", f"slots taken per 100 ({middle})", ratio(f"taken{middle}", "chars")),
+            Metric(f"speed{middle}", f"char/s ({middle})", lambda sums: sums["chars"] / _seconds(sums, middle), 2),
+            Metric("speed_unaided", "char/s unaided", lambda sums: sums["chars"] / (KEY_S * sums["keys0"]), 2),
+            Metric(
+                f"break_even{middle}",
+                f"break-even look ms ({middle})",
+                lambda sums: 1000 * KEY_S * (sums["keys0"] - sums[f"keys{middle}"]) / sums[f"looks{middle}"],
+                0,
+            ),
+        )
+
+    def measure(
+        self, subject: Subject, document: Sequence[str], conditions: Conditions, rng: np.random.Generator
+    ) -> Counts:
+        """Return characters, and keys, looks and slots taken for each bar length; 0 slots is the keyboard unaided."""
+        counts: dict[str, float] = {"chars": sum(map(len, document))}
+        lengths = (0, *conditions.slots)
+        for length in lengths:
+            counts.update({f"keys{length}": 0, f"looks{length}": 0, f"taken{length}": 0})
+        for message in document:
+            units = conditions.typist.type_units(message, rng)
+            subject.engine.start_field()
+            for length in lengths:
+                cost = _type(subject.engine, message, units, length, conditions)
+                counts[f"keys{length}"] += cost.keys
+                counts[f"looks{length}"] += cost.looks
+                counts[f"taken{length}"] += cost.taken
+        return counts
+
+
+def _type(engine: Engine, message: str, units: Sequence[TypedUnit], num_slots: int, conditions: Conditions) -> _Cost:
+    cost = _Cost()
+    written = ""  # what stands in the field: the message so far, but for the case of words taken in folded text
+    position = 0
+    for unit in units:
+        between = message[position : unit.start]
+        cost.keys += len(between)
+        before = written + between
+        is_blank_next = message[unit.end : unit.end + 1] == " "
+        taken = _taken_slot(engine, before, unit, num_slots, is_blank_next, conditions, cost)
+        if taken is not None:
+            written = before + taken
+            position = unit.end
+            if is_blank_next:  # the slot brought it
+                written += " "
+                position += 1
+            continue
+        result = before + unit.typed
+        if num_slots:
+            result = after_space(result, engine.bar(result, num_slots, unit.taps))
+        wanted = before + unit.intended
+        if not conditions.same(result, wanted):
+            same = _common_length(result, wanted)
+            cost.keys += len(result) - same + len(wanted) - same
+            result = wanted
+        written = result
+        position = unit.end
+    cost.keys += len(message) - position
+    return cost
+
+
+def _taken_slot(
+    engine: Engine,
+    before: str,
+    unit: TypedUnit,
+    num_slots: int,
+    is_blank_next: bool,
+    conditions: Conditions,
+    cost: _Cost,
+) -> str | None:
+    # Types the unit key by key; returns the word taken from the bar, or None if all of it was typed.
+    for length in range(len(unit.typed) + 1):
+        prefix = unit.typed[:length]
+        keys_left = len(unit.typed) - length + is_blank_next
+        if num_slots and (keys_left > 1 or not unit.intended.startswith(prefix)):
+            cost.looks += 1
+            slots = engine.bar(before + prefix, num_slots, unit.taps[:length]).slots
+            match = next((slot for slot in slots if conditions.same(slot, unit.intended)), None)
+            if match is not None:
+                cost.keys += 1
+                cost.taken += 1
+                return match
+        cost.keys += length < len(unit.typed)
+    return None
+
+
+def _common_length(first: str, second: str) -> int:
+    same = 0
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        same += 1
+    return same
+
+
+def _savings(num_slots: int) -> Callable[[Sums], NDArray[np.float64]]:
+    return lambda sums: 100 * (sums["chars"] - sums[f"keys{num_slots}"]) / sums["chars"]
+
+
+def _seconds(sums: Sums, num_slots: int) -> NDArray[np.float64]:
+    return KEY_S * sums[f"keys{num_slots}"] + LOOK_S * sums[f"looks{num_slots}"]

@@ -1,0 +1,444 @@
+"""The personal store: learns what one user commits, answers before each word, forgets on request."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Literal, TypeVar
+
+from keyboard_lm.personal import archive, counts
+from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
+from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
+from keyboard_lm.personal.words import Token, contexts, history, key_of
+from keyboard_lm.pieces import fold
+from keyboard_lm.search import Word
+from keyboard_lm.text import normalise
+
+Source = Literal["typed", "accepted", "restored"]
+Result = TypeVar("Result")
+
+_MAX_CONTEXTS = 1024  # held in memory
+_TIDY_EVERY = 1000  # learned words
+
+
+@dataclass(frozen=True)
+class PersonalWord:
+    """A word the user has written.
+
+    Attributes:
+        text: in the case it was mostly written in.
+        probability: given the context, by the personal model alone.
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What one transaction has written, for the tables in memory to follow."""
+
+    state: counts.State
+    ngrams: tuple[tuple[str, str, float], ...]  # context, word, mass
+    is_rebased: bool
+
+
+class PersonalStore:
+    """A decayed n-gram cache over folded words: the contexts in use in memory, all of it in one file.
+
+    A learned word is in the file when `learn` returns. A word that nobody knows is learned when it is seen again; until
+    then it is in no answer. Answers depend on what was learned, not on the time: the clock only tells two sightings
+    apart. Words are form tokens (`keyboard_lm.text`) with sentence capitals taken off, contexts the form tokens before
+    them in the same message, punctuation included. To be used from one thread.
+
+    Args:
+        file: where everything is kept.
+        options: how to learn and how to mix.
+        clock: seconds of the day, not of the process: sightings by different processes are compared.
+        knows: whether the lexicon or the model knows a word, so that it is no typo.
+    """
+
+    def __init__(
+        self,
+        file: PersonalFile,
+        options: PersonalOptions | None = None,
+        clock: Callable[[], float] = time.time,
+        knows: Callable[[str], bool] = lambda word: False,
+    ) -> None:
+        self.options = options or PersonalOptions()
+        self._file = file
+        self._clock = clock
+        self._knows = knows
+        self._epoch = -1  # of the file, when what follows was read from it
+        self._state = counts.State(0, 0, self.options.half_life_words)
+        self._tables: OrderedDict[str, Continuations] = OrderedDict()  # by context
+        self._texts: dict[str, str] = {}  # folded word -> as it is mostly written
+        self._blocks: frozenset[tuple[str, str]] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | None,
+        clock: Callable[[], float] = time.time,
+        knows: Callable[[str], bool] = lambda word: False,
+        options: PersonalOptions | None = None,
+    ) -> PersonalStore:
+        """Open a file, which is made if there is none; None keeps everything in memory.
+
+        A damaged file is set aside, which adds a warning.
+
+        Raises:
+            PersonalStoreError: it cannot be opened, is something else, or is of a newer version.
+        """
+        return cls(PersonalFile(path), options, clock, knows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> PersonalStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong without stopping anything, the latest last: a damaged file, a word that was not written."""
+        return tuple(self._file.warnings)
+
+    # Learning
+
+    def learn(
+        self, words: Sequence[str], context: Sequence[str] = (), source: Source = "typed", is_private: bool = False
+    ) -> None:
+        """Learn what was committed, in one transaction; where the file cannot be written now, that adds a warning.
+
+        Args:
+            words: what was committed, in order.
+            context: what stands before it; nothing is learned about that.
+            source: words ``accepted`` from the bar or ``restored`` after a correction are meant as they are and learned
+                at once.
+            is_private: in a password field or a private window: nothing is learned.
+        """
+        if is_private or not any(Token.of(word).key for word in words):
+            return
+        now = self._clock()
+
+        def change(connection: Connection) -> _Learned:
+            self._refresh(connection)
+            return self._write(connection, words, context, source, now)
+
+        try:
+            learned = self._file.write(change)
+        except PersonalStoreError as error:
+            self._file.warn(f"not learned: {error}")
+            return
+        tidied_before = self._state.num_events // _TIDY_EVERY
+        self._state = learned.state
+        if learned.is_rebased:
+            self._epoch = -1
+        for context_key, word, mass in learned.ngrams:
+            self._texts.pop(word, None)
+            if context_key in self._tables:
+                self._tables[context_key].add(word, mass)
+        if self._state.num_events // _TIDY_EVERY > tidied_before:
+            self._tidy()
+
+    def _write(
+        self, connection: Connection, words: Sequence[str], context: Sequence[str], source: Source, now: float
+    ) -> _Learned:
+        state = self._state
+        is_rebased = False
+        known = self._table(connection, "")
+        new: set[str] = set()
+        ngrams = []
+        tokens = [*context, *words]
+        for index, token in enumerate(map(Token.of, words), len(context)):
+            if not token.key:
+                continue
+            state = state.next()
+            if state.num_events - state.origin > counts.MAX_GROWTH * state.half_life or (
+                state.half_life != self.options.half_life_words
+            ):
+                state = counts.rebase(connection, state, self.options.half_life_words)
+                is_rebased = True
+            if token.key in known or token.key in new:
+                sightings = 1
+            else:
+                sightings = self._sightings(connection, token, state.num_events, source, now)
+            if not sightings:
+                continue
+            keys = history(tokens[:index], lambda key: key in known or key in new)
+            for context_key in contexts(keys).values():
+                mass = state.mass * (1 if context_key else sightings)
+                counts.add_ngram(connection, context_key, token.key, mass)
+                ngrams.append((context_key, token.key, mass))
+            counts.add_form(connection, token.key, token.text, state.mass)
+            new.add(token.key)
+        counts.write_state(connection, state)
+        return _Learned(state, tuple(ngrams), is_rebased)
+
+    def _sightings(self, connection: Connection, token: Token, event: int, source: Source, now: float) -> int:
+        """Return how many sightings of a new word count now: none as long as it may be a typo."""
+        seen = connection.execute("SELECT seen_at, event FROM pending WHERE word = ?", (token.key,)).fetchall()
+        is_meant = source != "typed" or token.is_symbol or self._knows(token.text)
+        if not is_meant:
+            if not seen or event - seen[0][1] > self.options.quarantine_words:
+                connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", (token.key, now, event))
+                return 0
+            if 0 <= now - seen[0][0] < self.options.quarantine_s:
+                return 0
+        connection.execute("DELETE FROM pending WHERE word = ?", (token.key,))
+        return 1 + len(seen)
+
+    def _tidy(self) -> None:
+        """Drop the weakest n-grams where there are too many, and unknown words that were seen once, long ago."""
+
+        def change(connection: Connection) -> None:
+            oldest = self._state.num_events - self.options.quarantine_words
+            connection.execute("DELETE FROM pending WHERE event < ?", (oldest,))
+            if counts.evict(connection, self.options.max_ngrams):
+                self._epoch = -1
+
+        try:
+            self._file.write(change)
+        except PersonalStoreError as error:
+            self._file.warn(f"nothing dropped: {error}")
+
+    # Answering
+
+    def candidates(self, context: Sequence[str], prefix: str = "", limit: int = 3) -> list[PersonalWord]:
+        """Return the most probable words after a context that begin with what was typed, in any case.
+
+        Args:
+            context: what stands before the word.
+            prefix: letters typed since; a word that is exactly these is a candidate, too.
+            limit: how many at most.
+        """
+
+        def ask(connection: Connection) -> list[PersonalWord]:
+            found = self._at(connection, context)
+            keys = found.best(fold(normalise(prefix)), limit)
+            return [PersonalWord(self._text(connection, key), found.joint(key) / found.weight) for key in keys]
+
+        return self._read(ask, [])
+
+    def weight(self, context: Sequence[str]) -> float:
+        """Return the personal model's share after a context, from 0 (it knows nothing) to below 1."""
+        return self._read(lambda connection: self._at(connection, context).weight, 0.0)
+
+    def probability(self, context: Sequence[str], word: str) -> float:
+        """Return a word's probability after a context by the personal model alone; 0 where it knows nothing."""
+
+        def ask(connection: Connection) -> float:
+            found = self._at(connection, context)
+            return found.joint(key_of(word)) / found.weight if found.weight else 0.0
+
+        return self._read(ask, 0.0)
+
+    def mix(self, model_probability: float, word: str, context: Sequence[str]) -> float:
+        """Return a word's probability after a context: 1 - weight parts the model's, weight parts the personal one."""
+
+        def ask(connection: Connection) -> float:
+            found = self._at(connection, context)
+            return (1 - found.weight) * model_probability + found.joint(key_of(word))
+
+        return self._read(ask, model_probability)
+
+    def merge(self, words: Sequence[Word], context: Sequence[str], prefix: str = "", limit: int = 3) -> list[Word]:
+        """Return the most probable of the model's words and the user's, mixed as `mix` does.
+
+        Args:
+            words: the model's, with their probabilities given the context. A word that is not among them counts as one
+                that the model gives no probability, so `limit` of them are too few.
+            context: what stands before the word.
+            prefix: letters typed since.
+            limit: how many at most.
+        """
+
+        def ask(connection: Connection) -> list[Word]:
+            found = self._at(connection, context)
+            model: dict[str, float] = {}
+            texts: dict[str, str] = {}
+            for word in words:
+                key = fold(word.text)
+                texts.setdefault(key, word.text)
+                model[key] = model.get(key, 0.0) + (1 - found.weight) * word.probability
+            mixed = {}
+            for key in {*model, *found.best(fold(normalise(prefix)), limit)}:
+                personal = found.joint(key)
+                mixed[key] = model.get(key, 0.0) + personal
+                if personal > model.get(key, 0.0):
+                    texts[key] = self._text(connection, key)
+            best = nsmallest(limit, mixed, lambda key: (-mixed[key], key))
+            return [Word(texts[key], mixed[key]) for key in best]
+
+        return self._read(ask, list(words[:limit]))
+
+    def is_known(self, word: str) -> bool:
+        """Return whether a word has been learned, in any case, so that no correction should touch it."""
+        return self._read(lambda connection: key_of(word) in self._table(connection, ""), False)
+
+    # Corrections that were taken back
+
+    def block(self, literal: str, corrected: str) -> None:
+        """Remember that the user took back a correction; `learn` the literal as ``restored`` to have it offered.
+
+        Raises:
+            PersonalStoreError: the file cannot be written.
+        """
+        pair = _pair(literal, corrected)
+        self._file.write(lambda connection: connection.execute("INSERT OR IGNORE INTO block VALUES (?, ?)", pair))
+        self._blocks = None
+
+    def unblock(self, literal: str, corrected: str) -> None:
+        """Forget that the user took back a correction.
+
+        Raises:
+            PersonalStoreError: the file cannot be written, or traces stay because another process is reading it.
+        """
+        pair = _pair(literal, corrected)
+        self._file.write(
+            lambda connection: connection.execute("DELETE FROM block WHERE literal = ? AND corrected = ?", pair)
+        )
+        self._blocks = None
+        self._file.purge()
+
+    def is_blocked(self, literal: str, corrected: str) -> bool:
+        """Return whether the user took back this very correction."""
+        return _pair(literal, corrected) in self._known_blocks()
+
+    def is_protected(self, word: str) -> bool:
+        """Return whether the user took back any correction of a word but of its case, so that none should touch it."""
+        key = key_of(word)
+        return any(literal == key and fold(corrected) != key for literal, corrected in self._known_blocks())
+
+    # The user's rights
+
+    def forget(self, word: str) -> bool:
+        """Delete a word in any case, all phrases with it and all that was remembered of its corrections.
+
+        Returns:
+            Whether anything was known of it.
+
+        Raises:
+            PersonalStoreError: the file cannot be written, or traces stay because another process is reading it.
+        """
+        key = key_of(word)
+
+        def change(connection: Connection) -> int:
+            pairs = [pair for pair in _read_blocks(connection) if key in map(fold, pair)]
+            for pair in pairs:
+                connection.execute("DELETE FROM block WHERE literal = ? AND corrected = ?", pair)
+            return len(pairs) + counts.forget(connection, key)
+
+        num_rows = self._file.write(change)
+        self._epoch = -1
+        self._file.purge()
+        return num_rows > 0
+
+    def clear(self) -> None:
+        """Delete everything: what the file and its write-ahead log hold, and damaged files that were set aside.
+
+        Raises:
+            PersonalStoreError: a file cannot be written, or traces stay because another process is reading it.
+        """
+
+        def change(connection: Connection) -> None:
+            for table in (*TABLES, "state"):
+                connection.execute(f"DELETE FROM {table}")
+
+        self._file.write(change)
+        self._epoch = -1
+        self._file.remove_set_aside()
+        self._file.purge()
+
+    def export(self, path: Path) -> None:
+        """Write everything as JSON lines (see `keyboard_lm.personal.archive`), readable by its owner only.
+
+        Raises:
+            PersonalStoreError: the file cannot be written.
+        """
+        rows = self._file.write(lambda connection: archive.rows(connection, self.options.half_life_words))
+        archive.save(path, rows)
+
+    def import_from(self, path: Path) -> None:
+        """Add what `export` wrote to what is known, counts as they were then.
+
+        Raises:
+            PersonalStoreError: the file cannot be read or is no export; nothing was added.
+        """
+        rows = archive.load(path)
+
+        def change(connection: Connection) -> None:
+            self._refresh(connection)
+            archive.add(connection, rows, self._state)
+            counts.write_state(connection, self._state)
+
+        self._file.write(change)
+        self._epoch = -1
+
+    # Memory
+
+    def _read(self, ask: Callable[[Connection], Result], otherwise: Result) -> Result:
+        def refresh_and_ask(connection: Connection) -> Result:
+            self._refresh(connection)
+            return ask(connection)
+
+        try:
+            return self._file.read(refresh_and_ask)
+        except PersonalStoreError as error:
+            self._file.warn(f"not asked: {error}")
+            return otherwise
+
+    def _refresh(self, connection: Connection) -> None:
+        """Drop what is in memory if the file has changed since it was read."""
+        if self._epoch != self._file.epoch:
+            self._tables.clear()
+            self._texts.clear()
+            self._blocks = None
+            self._state = counts.read_state(connection, self.options.half_life_words)
+            self._epoch = self._file.epoch
+
+    def _at(self, connection: Connection, context: Sequence[str]) -> Interpolation:
+        orders = {order: self._table(connection, key) for order, key in contexts(history(context)).items()}
+        return Interpolation(orders, 1 / self._state.mass, self.options)
+
+    def _table(self, connection: Connection, context: str) -> Continuations:
+        table = self._tables.get(context)
+        if table is None:
+            table = self._tables[context] = Continuations(counts.continuations(connection, context))
+            if len(self._tables) > _MAX_CONTEXTS:
+                self._tables.popitem(last=False)
+        self._tables.move_to_end(context)
+        return table
+
+    def _text(self, connection: Connection, key: str) -> str:
+        if key not in self._texts:
+            self._texts[key] = counts.heaviest_form(connection, key)
+        return self._texts[key]
+
+    def _known_blocks(self) -> frozenset[tuple[str, str]]:
+        def ask(connection: Connection) -> frozenset[tuple[str, str]]:
+            if self._blocks is None:
+                self._blocks = frozenset(_read_blocks(connection))
+            return self._blocks
+
+        return self._read(ask, frozenset[tuple[str, str]]())
+
+
+def _read_blocks(connection: Connection) -> list[tuple[str, str]]:
+    query = "SELECT literal, corrected FROM block WHERE typeof(literal) = 'text' AND typeof(corrected) = 'text'"
+    return connection.execute(query).fetchall()
+
+
+def _pair(literal: str, corrected: str) -> tuple[str, str]:
+    # Pairs that differ in case only are kept as they are written.
+    keys = key_of(literal), key_of(corrected)
+    return keys if keys[0] != keys[1] else (normalise(literal), normalise(corrected))

@@ -170,6 +170,7 @@ def _ort_value(array: NDArray[Any]) -> Any:
 
 
 def _open_session(graph: bytes, num_threads: int) -> Any:
+    onnxruntime.disable_telemetry_events()  # what is typed is nobody's business
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_threads(num_threads)
     options.log_severity_level = 3  # errors come back as exceptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import Any
@@ -54,6 +55,11 @@ class LazyGroup(click.Group):
             # The reader (say, `head`) has gone: nothing is wrong, and nothing more can be written.
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            click.echo(f"error: {error.filename or 'the output'}: {error.strerror}; make room", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

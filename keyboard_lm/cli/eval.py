@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ import click
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.bench.cold_start import measure_cold_start
 from keyboard_lm.checkpoint import bundled_folder
-from keyboard_lm.cli.report import comparison_tables, cost_table, evaluation_tables
-from keyboard_lm.errors import DataError, KeyboardLMError
-from keyboard_lm.evaluation.cost import measure_cost
-from keyboard_lm.evaluation.model_subject import MAX_SLOTS, ModelSubject
+from keyboard_lm.cli.report import comparison_json, comparison_tables, cost_table, evaluation_tables
+from keyboard_lm.errors import DataError
+from keyboard_lm.evaluation.cost import NUM_SLOTS, measure_cost
+from keyboard_lm.evaluation.model_subject import ENGINES, MAX_SLOTS, MODEL, ModelSubject
 from keyboard_lm.evaluation.noise import LEVELS
-from keyboard_lm.evaluation.results import Evaluation, compare
+from keyboard_lm.evaluation.plots import check_drawable, draw
+from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, Results, run
 from keyboard_lm.evaluation.tasks import TASKS, task_for
 from keyboard_lm.evaluation.texts import SHIPPED, EvaluationText, load_texts, sample, shipped_texts
@@ -38,6 +39,9 @@ COST, EVERYTHING = "cost", "all"
     "can be given several times.  [default: all shipped texts]",
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default=MODEL, show_default=True, help="The model alone, or the keyboard."
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
 @click.option("--bits", type=click.Choice(["4", "8", "16", "32"]), default="4", show_default=True, help="Of the graph.")
 @click.option("--slots", type=click.IntRange(1, 20), multiple=True, help="Bar length for savings.  [default: 1, 3, 5]")
@@ -60,6 +64,7 @@ def command(
     tasks: tuple[str, ...],
     data: tuple[str, ...],
     model: Path | None,
+    engine: str,
     backend: str,
     bits: str,
     slots: tuple[int, ...],
@@ -84,13 +89,23 @@ def command(
     An evaluation that is stopped goes on where it was when the same command is given again.
     """
     if compared is not None:
+        if tasks or data or output or plot:
+            raise click.UsageError("--compare measures nothing: it takes --json and no other option")
         before, after = (Evaluation.load(path) for path in compared)
-        click.echo(comparison_tables(before, after, compare(before, after)))
+        tables = compare(before, after)
+        click.echo(comparison_json(tables) if as_json else comparison_tables(before, after, tables))
         return
     texts = _texts(data, limit)
     slots = tuple(sorted(set(slots))) or (1, 3, 5)
-    subject = ModelSubject(model or bundled_folder(), backend, int(bits), max_slots=max(MAX_SLOTS, *slots))
+    subject = ModelSubject(
+        model or bundled_folder(), backend, int(bits), max_slots=max(MAX_SLOTS, *slots), keyboard=engine
+    )
     names = _task_names(tasks, texts)
+    for path in (output, plot):
+        if path is not None and not path.parent.is_dir():
+            raise DataError(f"{path}: cannot be written (there is no folder {path.parent})")
+    if plot is not None:
+        check_drawable(names)
     measured = tuple(name for name in names if name != COST)
     plan = EvaluationPlan(measured, tuple(texts), slots, errors, seed)
     journal = _open_journal(plan.digest(subject.describe()), fresh)
@@ -100,24 +115,23 @@ def command(
     if output is not None:
         _write(output, evaluation.to_json().encode())
     if plot is not None:
-        from keyboard_lm.evaluation.plots import draw
-
         _write(plot, draw(evaluation))
-    journal.close()
     if as_json:
         click.echo(evaluation.to_json())
+        journal.close()
         return
     parts = [evaluation_tables(evaluation)] if measured else []
     if latency:
         parts.append(cost_table(latency))
     click.echo("\n\n".join(parts))
+    journal.close()
 
 
 def _texts(sources: tuple[str, ...], limit: int | None) -> list[EvaluationText]:
     texts = [text for source in sources for text in load_texts(source)] or shipped_texts()
-    names = [text.name for text in texts]
+    names = [*(text.name for text in texts), ALL]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise DataError(f"two texts are called {min(twice)}; evaluate them one by one")
+        raise DataError(f"two rows would be called {min(twice)}; evaluate the texts one by one or rename one")
     return [sample(text, limit) for text in texts] if limit is not None else texts
 
 
@@ -157,8 +171,6 @@ def _run(plan: EvaluationPlan, subject: ModelSubject, journal: Journal, jobs: in
     except KeyboardInterrupt:
         click.echo("\nstopped; give the same command again to go on", err=True)
         raise click.exceptions.Exit(130) from None
-    except OSError as error:
-        raise KeyboardLMError(f"{journal.path}: cannot be written ({error.strerror}); make room, run again") from None
 
 
 def _journal_folder() -> Path:
@@ -177,7 +189,8 @@ def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
 def _cost(subject: ModelSubject, texts: list[EvaluationText]) -> dict[str, Any]:
     click.echo("measuring cost ...", err=True)
     cold = measure_cold_start(subject.folder, runs=5)
-    found = measure_cost(subject, [document for text in texts for document in text.documents])
+    typed = [document for text in texts for document in text.documents]
+    found = measure_cost(replace(subject, max_slots=NUM_SLOTS), typed)
     return {**asdict(found), "cold_start_ms": cold.wall.median_ms, "cold_start_peak_rss_mb": cold.peak_rss_mb}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from keyboard_lm.cli.table import format_table
@@ -36,6 +38,22 @@ def comparison_tables(before: Evaluation, after: Evaluation, tables: Mapping[str
     head = f"A: {before.subject}\nB: {after.subject}\nB - A [95 % interval]; * excludes 0"
     return "\n\n".join(
         [head, *(_by_text(task, rows, _comparable(before.metrics(task)), _change) for task, rows in tables.items())]
+    )
+
+
+def comparison_json(tables: Mapping[str, TaskRows]) -> str:
+    """Return the differences as JSON: task -> text -> figure -> value, low and high."""
+    return json.dumps(
+        {
+            task: {
+                name: {
+                    metric: {key: value if math.isfinite(value) else None for key, value in asdict(found).items()}
+                    for metric, found in row.items()
+                }
+                for name, row in rows.items()
+            }
+            for task, rows in tables.items()
+        }
     )
 
 
@@ -72,6 +90,8 @@ def _figure(found: Estimate, metric: Metric) -> str:
     value = f"{found.value:,.{metric.digits}f}"
     if metric.higher_is_better is None or not math.isfinite(found.margin):
         return value
+    if metric.is_skewed:
+        return f"{value} [{found.low:,.{metric.digits}f}, {found.high:,.{metric.digits}f}]"
     return f"{value} ±{found.margin:.{metric.digits}f}"
 
 

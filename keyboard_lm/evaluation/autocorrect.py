@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, after_space
+from keyboard_lm.evaluation.engine import Engine, after_slot, after_space
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.replay import ReplayedUnit
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -77,13 +77,14 @@ def _add_outcome(
 ) -> None:
     bar = engine.bar(before + unit.typed, NUM_SLOTS, unit.taps)
     is_right = conditions.same(after_space(before + unit.typed, bar), before + unit.intended)
-    if unit.typed == unit.intended:
+    if conditions.same(unit.typed, unit.intended):
         counts["right"] += 1
         counts["broken"] += not is_right
     else:
         counts["wrong"] += 1
         counts["mended"] += is_right
-        counts["shown"] += is_right or any(conditions.same(slot, unit.intended) for slot in bar.slots)
+        shown = (after_slot(before + unit.typed, slot) for slot in bar.slots)
+        counts["shown"] += is_right or any(conditions.same(text, before + unit.intended) for text in shown)
 
 
 def _precision(sums: Sums) -> NDArray[np.float64]:
@@ -91,5 +92,6 @@ def _precision(sums: Sums) -> NDArray[np.float64]:
 
 
 def _f(sums: Sums) -> NDArray[np.float64]:
-    precision, recall = _precision(sums), sums["mended"] / sums["wrong"]
-    return (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
+    # (1 + b^2) P R / (b^2 P + R) without the two divisions: 0 and not undefined where nothing was mended.
+    mended = (1 + BETA**2) * sums["mended"]
+    return mended / (mended + BETA**2 * (sums["wrong"] - sums["mended"]) + sums["broken"])

@@ -7,11 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
+from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.evaluation.engine import Engine
 from keyboard_lm.evaluation.task import Subject
 
@@ -65,9 +68,17 @@ def measure_cost(
         load_subject: picklable; makes the subject.
         documents: of normalised messages.
         max_keystrokes: where to stop.
+
+    Raises:
+        KeyboardLMError: the process died.
     """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measure, load_subject, documents, max_keystrokes).result()
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_measure, load_subject, documents, max_keystrokes).result()
+    except BrokenProcessPool:
+        raise KeyboardLMError(
+            "the process that measured cost was killed, perhaps for its memory; run it again"
+        ) from None
 
 
 def time_keystrokes(
@@ -118,8 +129,16 @@ def _measure(load_subject: Callable[[], Subject], documents: Sequence[Sequence[s
         max_ms=float(durations.max()),
         model_calls=found.model_calls / len(durations),
         start_ms=start_ms,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024)
-        / 1e6,
+        peak_rss_mb=_peak_rss_bytes() / 1e6,
         histogram=dict(zip(bins.tolist(), counts.tolist(), strict=True)),
     )
+
+
+def _peak_rss_bytes() -> int:
+    # On Linux the resource usage of a process begins with the peak of the one that started it; this does not.
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

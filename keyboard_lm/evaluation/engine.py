@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from keyboard_lm.layout import Tap as Tap
+
+_UNDER_CURSOR = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?\Z")
 
 Taps = Sequence[Tap | None]  # of the last characters of a text, one for each; None where it is not known
 
@@ -64,6 +67,12 @@ class Engine(Protocol):
                 where none is known.
         """
         ...
+
+
+def after_slot(text: str, slot: str) -> str:
+    """Return what a text becomes when a slot is taken: it stands in place of the word under the cursor."""
+    match = _UNDER_CURSOR.search(text)
+    return (text[: match.start()] if match else text) + slot
 
 
 def after_space(text: str, bar: Bar) -> str:

@@ -25,6 +25,7 @@ class Metric:
         of: sums (R,) of counts to values (R,); where there is nothing to divide by, the value is NaN.
         digits: after the point in a table.
         higher_is_better: None where neither is.
+        is_skewed: whether its interval is far from symmetric.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     of: Callable[[Sums], NDArray[np.float64]]
     digits: int = 1
     higher_is_better: bool | None = True
+    is_skewed: bool = False
 
 
 @dataclass(frozen=True)

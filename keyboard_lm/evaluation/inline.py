@@ -15,7 +15,7 @@ class Inline:
 
     Coverage is the share of keys before which there was any. It is right if it is, to its last character, what the
     message goes on with. A typist takes it, with one key, where it is right and longer than one character, and goes on
-    behind it; what the key would have cost otherwise is saved.
+    behind it; what the key would have cost otherwise is saved, and so is each word that begins in it.
     """
 
     name = "inline"
@@ -49,7 +49,8 @@ class Inline:
                 counts["right"] += is_right
                 if is_right and len(ghost) > 1:
                     counts["chars_saved"] += len(ghost) - 1
-                    counts["words_saved"] += len(ghost.split())
+                    is_begun = position > 0 and not message[position - 1].isspace() and not ghost[0].isspace()
+                    counts["words_saved"] += len(ghost.split()) - is_begun
                     position += len(ghost)
                 else:
                     position += 1

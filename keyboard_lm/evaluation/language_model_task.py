@@ -31,8 +31,9 @@ class LanguageModel:
                 "word_perplexity",
                 "perplexity/word",
                 lambda sums: np.exp2(sums["bits"] / sums["words"]),
-                1,
+                0,
                 higher_is_better=False,
+                is_skewed=True,
             ),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyboard_lm.backends import load_backend
 from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.evaluation.correcting_engine import CorrectingEngine
 from keyboard_lm.evaluation.engine import Engine
 from keyboard_lm.evaluation.language_model import LanguageModelScorer
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
@@ -14,6 +15,8 @@ from keyboard_lm.evaluation.task import Subject
 from keyboard_lm.onnx_format import graph_file
 
 MAX_SLOTS = 5
+MODEL, FULL = "model", "full"
+ENGINES = (MODEL, FULL)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class ModelSubject:
         num_threads: of one step. One by default: the processes share the cores, and what one thread computes does not
             depend on how many there are.
         max_slots: longest bar that will be asked for.
+        keyboard: the model alone, or with corrections; one of `ENGINES`.
     """
 
     folder: Path
@@ -34,6 +38,7 @@ class ModelSubject:
     bits: int = 4
     num_threads: int = 1
     max_slots: int = MAX_SLOTS
+    keyboard: str = MODEL
 
     def __call__(self) -> Subject:
         """Load it.
@@ -44,7 +49,8 @@ class ModelSubject:
         """
         checkpoint = Checkpoint.load(self.folder)
         network = load_backend(self.backend, checkpoint, num_threads=self.num_threads, bits=self.bits)
-        engine = PredictorEngine(network, checkpoint.tokenizer, self.max_slots)
+        make = CorrectingEngine if self.keyboard == FULL else PredictorEngine
+        engine: Engine = make(network, checkpoint.tokenizer, self.max_slots)
         return Subject(engine, LanguageModelScorer(network, checkpoint.tokenizer))
 
     def engine(self) -> Engine:
@@ -61,4 +67,6 @@ class ModelSubject:
         if self.backend == "onnx":
             _, sha256 = checkpoint.files.get(graph_file(self.bits), (0, "none"))
             parts.append(f"{self.bits} bits, graph {sha256[:8]}")
+        if self.keyboard != MODEL:
+            parts.append(self.keyboard)
         return ", ".join(parts)

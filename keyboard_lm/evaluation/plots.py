@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keyboard_lm.errors import DataError, MissingExtraError
@@ -15,6 +17,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+def check_drawable(task_names: Sequence[str]) -> None:
+    """Do nothing if what these tasks measure can be drawn here.
+
+    Raises:
+        DataError: none of them has a curve.
+        MissingExtraError: matplotlib is not installed.
+    """
+    if not {"savings", "completion", "cost"} & set(task_names):
+        raise DataError("nothing to draw: measure savings, completion or cost")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "plot")
+
+
 def draw(evaluation: Evaluation) -> bytes:
     """Return a PNG: savings by slots, completion by share typed, the histogram of keystroke times; what there is.
 
@@ -22,11 +37,10 @@ def draw(evaluation: Evaluation) -> bytes:
         DataError: none of the three was measured.
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtraError("matplotlib", "plot") from None
+    check_drawable([*evaluation.counts, *(["cost"] if evaluation.latency else [])])
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     panels = [
         panel
         for panel, is_there in (
@@ -36,8 +50,6 @@ def draw(evaluation: Evaluation) -> bytes:
         )
         if is_there
     ]
-    if not panels:
-        raise DataError("nothing to draw: measure savings, completion or cost")
     figure = Figure(figsize=(5 * len(panels), 4), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):

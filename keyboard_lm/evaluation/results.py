@@ -114,12 +114,20 @@ class Evaluation:
             raise DataError(f"{path}: not JSON; make it with: keyboard-lm eval -o {path}") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"{path}: not results of this version; make them with: keyboard-lm eval -o {path}")
-        counts = {
-            task: {name: _from_columns(columns) for name, columns in texts.items()}
-            for task, texts in data["counts"].items()
-            if task in TASKS
-        }
-        return cls(data["subject"], tuple(data["slots"]), data["errors"], data["seed"], counts, data["latency"])
+        try:
+            counts = {
+                task: {name: _from_columns(columns) for name, columns in texts.items()}
+                for task, texts in data["counts"].items()
+                if task in TASKS
+            }
+            loaded = cls(data["subject"], tuple(data["slots"]), data["errors"], data["seed"], counts, data["latency"])
+            for task in counts:
+                loaded.rows(task)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise DataError(
+                f"{path}: damaged or of another version; make it with: keyboard-lm eval -o {path}"
+            ) from None
+        return loaded
 
 
 def compare(before: Evaluation, after: Evaluation) -> dict[str, TaskRows]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 
-from keyboard_lm import __version__
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.evaluation.estimate import Counts
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -23,7 +25,9 @@ from keyboard_lm.evaluation.tasks import task_for
 from keyboard_lm.evaluation.texts import EvaluationText
 from keyboard_lm.evaluation.typist import load_typist
 
-BATCH = 8  # documents handed to a process at once, and kept at once
+BATCH = 1  # documents handed to a process at once, and kept at once: a dialogue takes seconds
+
+_CODE_SUFFIXES = {".py", ".toml", ".txt", ".tsv", ".xz", ".npz"}
 
 Unit = tuple[str, int, int]  # task name, index of the text, index of the document
 Results = dict[str, list[list[Counts]]]  # task name -> text -> document -> counts
@@ -59,7 +63,7 @@ class EvaluationPlan:
 
     def digest(self, subject: str) -> str:
         """Return what results of this plan depend on, tasks aside, as a digest; `subject` names what is measured."""
-        parts = [__version__, subject, self.slots, self.errors, self.seed, [(t.name, t.sha256) for t in self.texts]]
+        parts = [code_digest(), subject, self.slots, self.errors, self.seed, [(t.name, t.sha256) for t in self.texts]]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def measure(self, subject: Subject, unit: Unit) -> Counts:
@@ -71,8 +75,19 @@ class EvaluationPlan:
         conditions = Conditions(
             load_typist(self.errors or task.default_errors), slots=self.slots, fold_case=text.is_folded
         )
-        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), zlib.crc32(text.name.encode()), index])
+        places = (zlib.crc32(part.encode(errors="surrogateescape")) for part in (name, text.name))
+        rng = np.random.default_rng([self.seed, *places, index])
         return task.measure(subject, (text.documents or text.recordings)[index], conditions, rng)
+
+
+@cache
+def code_digest(folder: str = "") -> str:
+    """Return a digest of the package's code and data files, or of those in a folder of it: what results depend on."""
+    sha = hashlib.sha256()
+    for path in sorted((Path(__file__).parents[1] / folder).rglob("*")):
+        if path.suffix in _CODE_SUFFIXES and "bundled" not in path.parts:
+            sha.update(path.name.encode() + path.read_bytes())
+    return sha.hexdigest()
 
 
 class Journal:
@@ -80,7 +95,10 @@ class Journal:
 
     Args:
         path: where; None keeps nothing.
-        digest: of the plan and the subject; a file of another is not read.
+        digest: of the plan and the subject; a file of another is replaced.
+
+    Raises:
+        OSError: the file cannot be read or begun.
     """
 
     def __init__(self, path: Path | None, digest: str) -> None:
@@ -90,32 +108,43 @@ class Journal:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         head = json.dumps({"digest": digest})
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        if lines and lines[0] == head:
-            for line in lines[1:]:
-                try:
-                    name, text_index, index, counts = json.loads(line)
-                except ValueError:  # the line that was being written
-                    continue
-                self.known[name, text_index, index] = counts
-        with path.open("w", encoding="utf-8") as file:
-            file.write(head + "\n")
-        self._append(self.known)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        first, *rest = text.split("\n")
+        if first != head:
+            partial = path.with_name(path.name + ".partial")
+            partial.write_text(head + "\n", encoding="utf-8")
+            partial.replace(path)
+            return
+        for line in rest:
+            try:
+                name, text_index, index, counts = json.loads(line)
+            except ValueError:  # nothing, or the line that was being written
+                continue
+            self.known[name, text_index, index] = counts
+        if not text.endswith("\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
 
     def add(self, found: Mapping[Unit, Counts]) -> None:
-        """Keep some more counts."""
+        """Keep some more counts.
+
+        Raises:
+            KeyboardLMError: they cannot be written.
+        """
         self.known.update(found)
-        self._append(found)
-
-    def close(self) -> None:
-        """Remove the file: everything is measured."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def _append(self, found: Mapping[Unit, Counts]) -> None:
-        if self.path is not None and found:
+        if self.path is None:
+            return
+        try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps([*unit, counts]) + "\n" for unit, counts in found.items())
+        except OSError as error:
+            what = f"{self.path}: cannot be written ({error.strerror})"
+            raise KeyboardLMError(f"{what}; make room and run the same command again") from None
+
+    def close(self) -> None:
+        """Remove the file: everything is measured and told."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def run(
@@ -161,20 +190,24 @@ def _measured(
             yield {unit: plan.measure(subject, unit) for unit in batch}
         return
     # Fresh interpreters: a fork would copy the threads' locks of a loaded runtime.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (plan, load_subject)) as pool:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (plan, load_subject))
+    try:
         waiting: set[Future[dict[Unit, Counts]]] = {pool.submit(_measure_batch, batch) for batch in batches}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise KeyboardLMError(
-                "a process of the evaluation was killed, perhaps for its memory; what it had measured is kept: run the "
-                "same command again, with fewer --jobs"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise KeyboardLMError(
+            "a process of the evaluation was killed, perhaps for its memory; what it had measured is kept: run the "
+            "same command again, with fewer --jobs"
+        ) from None
+    except BaseException:  # Ctrl-C, or an error: what the processes are at is not waited for
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _worker: tuple[EvaluationPlan, Subject | KeyboardLMError] | None = None
@@ -183,10 +216,19 @@ _worker: tuple[EvaluationPlan, Subject | KeyboardLMError] | None = None
 def _start_worker(plan: EvaluationPlan, load_subject: Callable[[], Subject]) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _worker = plan, load_subject()
     except KeyboardLMError as error:  # told with the first batch: an error here would look like a killed process
         _worker = plan, error
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed cannot tell its processes to stop.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _measure_batch(batch: Sequence[Unit]) -> dict[Unit, Counts]:

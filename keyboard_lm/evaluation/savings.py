@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, after_space
+from keyboard_lm.evaluation.engine import Engine, after_slot, after_space
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.typist import TypedUnit
@@ -29,9 +29,9 @@ class KeystrokeSavings:
 
     Savings are 100 (C - K) / C: C characters of the message, K keys pressed (TextSlinger's definition). The typist
     looks at the bar before every key of a word, the first included, that a slot could save. Taking a slot is one key
-    and brings the space after the word; punctuation typed next takes that space back. With typing errors, a space
-    corrects as the engine says; what is wrong after a word is deleted from its first wrong character on and typed
-    again, rightly, and all these keys count.
+    and brings the space after the word; punctuation typed next takes that space back. With typing errors, what follows
+    a word corrects it as the engine says; what is wrong then is deleted from its first wrong character on and typed
+    again, rightly, and all these keys count. Two words that a missed or doubled space runs together are typed through.
     """
 
     name = "savings"
@@ -85,18 +85,18 @@ def _type(engine: Engine, message: str, units: Sequence[TypedUnit], num_slots: i
         is_blank_next = message[unit.end : unit.end + 1] == " "
         taken = _taken_slot(engine, before, unit, num_slots, is_blank_next, conditions, cost)
         if taken is not None:
-            written = before + taken
+            written = taken
             position = unit.end
             if is_blank_next:  # the slot brought it
                 written += " "
                 position += 1
             continue
         result = before + unit.typed
-        if num_slots:
-            result = after_space(result, engine.bar(result, num_slots, unit.taps))
+        if num_slots and unit.end < len(message):  # what follows, a blank or a mark, finishes the word
+            result = after_space(result, engine.bar(result, 0, unit.taps))
         wanted = before + unit.intended
         if not conditions.same(result, wanted):
-            same = _common_length(result, wanted)
+            same = _common_length(result, wanted, conditions)
             cost.keys += len(result) - same + len(wanted) - same
             result = wanted
         written = result
@@ -114,26 +114,26 @@ def _taken_slot(
     conditions: Conditions,
     cost: _Cost,
 ) -> str | None:
-    # Types the unit key by key; returns the word taken from the bar, or None if all of it was typed.
+    # Types the unit key by key; returns the text once its word was taken from the bar, or None if all was typed.
     for length in range(len(unit.typed) + 1):
         prefix = unit.typed[:length]
         keys_left = len(unit.typed) - length + is_blank_next
         if num_slots and (keys_left > 1 or not unit.intended.startswith(prefix)):
             cost.looks += 1
             slots = engine.bar(before + prefix, num_slots, unit.taps[:length]).slots
-            match = next((slot for slot in slots if conditions.same(slot, unit.intended)), None)
-            if match is not None:
-                cost.keys += 1
-                cost.taken += 1
-                return match
+            for slot in slots:
+                if conditions.same(result := after_slot(before + prefix, slot), before + unit.intended):
+                    cost.keys += 1
+                    cost.taken += 1
+                    return result
         cost.keys += length < len(unit.typed)
     return None
 
 
-def _common_length(first: str, second: str) -> int:
+def _common_length(first: str, second: str, conditions: Conditions) -> int:
     same = 0
     for one, other in zip(first, second, strict=False):
-        if one != other:
+        if not conditions.same(one, other):
             break
         same += 1
     return same

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,6 +16,8 @@ from keyboard_lm.text import normalise
 SHIPPED = ("comm", "aac", "casino", "common_voice")
 _TEXT_SUFFIX = ".txt"
 _REPLAY_SUFFIXES = (".tsv", ".jsonl")
+
+MAX_MESSAGE_CHARS = 10_000  # a bar after each character of a longer one would take hours
 
 Messages = tuple[str, ...]  # that follow one another, normalised
 Recording = tuple[ReplayedUnit, ...]
@@ -37,7 +39,7 @@ class EvaluationText:
     documents: tuple[Messages, ...] = ()
     recordings: tuple[Recording, ...] = ()
 
-    @property
+    @cached_property
     def is_folded(self) -> bool:
         """Whether there is no capital in it, so that a typist who copies it cannot mean any."""
         return not any(char.isupper() for messages in self.documents for message in messages for char in message)
@@ -80,12 +82,12 @@ def load_texts(source: str) -> list[EvaluationText]:
 def sample(text: EvaluationText, max_messages: int) -> EvaluationText:
     """Return a text of `max_messages` at most, from all over it (the last document may be cut short)."""
     groups = text.documents or text.recordings
-    stride = math.ceil(text.num_messages / max_messages)
+    stride = max(1.0, text.num_messages / max_messages)
     kept: list[tuple[object, ...]] = []
     room = max_messages
-    for group in groups[::stride]:
-        if room > 0:
-            kept.append(group[:room])
+    for number in range(len(groups)):
+        if room > 0 and (index := int(number * stride)) < len(groups):
+            kept.append(groups[index][:room])
             room -= len(kept[-1])
     return _with_groups(text, tuple(kept))
 
@@ -119,7 +121,7 @@ def read_documents(path: Traversable) -> list[Messages]:
     other, and each is a document.
 
     Raises:
-        DataError: the file cannot be read, is not UTF-8 or has no text.
+        DataError: the file cannot be read, is not UTF-8, has no text, or has a line that no message is as long as.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
@@ -130,6 +132,8 @@ def read_documents(path: Traversable) -> list[Messages]:
     documents: list[list[str]] = [[]]
     for line in lines:
         if message := normalise(line).replace("\n", " "):
+            if len(message) > MAX_MESSAGE_CHARS:
+                raise DataError(f"{path}: a line of {len(message):,} characters; split it into messages")
             documents[-1].append(message)
         elif documents[-1]:
             documents.append([])

@@ -169,6 +169,7 @@ def test_a_typo_is_corrected_by_the_space_or_deleted_and_typed_again() -> None:
     mends = ScriptedEngine({"teh": Bar((), Correction("teh", "the"))})
     counts = measure(KeystrokeSavings(), mends, [message], typed)
     assert (counts["keys0"], counts["keys3"]) == (11, 7)
+    assert measure(KeystrokeSavings(), mends, ["the"], typed)["keys3"] == 3 + 2 + 2  # nothing finishes the word
     spoils = ScriptedEngine({"teh": Bar((), Correction("teh", "tech"))})
     assert measure(KeystrokeSavings(), spoils, [message], typed)["keys3"] == 7 + 3 + 2  # -ech, +he
     shown = ScriptedEngine({"te": Bar(("the",))})
@@ -182,6 +183,24 @@ def test_a_bar_never_costs_a_perfect_typist_keys(toy_tokenizer: Any, messages: l
     engine = PredictorEngine(tokenizer.random_network(1), tokenizer.as_tokenizer())
     counts = measure(KeystrokeSavings(), engine, messages, slots=(1, 3, 5))
     assert counts["chars"] == counts["keys0"] >= counts["keys1"] >= counts["keys3"] >= counts["keys5"]
+
+
+def test_a_slot_stands_in_place_of_the_word_under_the_cursor_alone() -> None:
+    stray = ScriptedEngine({"t ": Bar(("the",)), "t he": Bar(("the",))})  # taken, they would make "t the"
+    counts = measure(KeystrokeSavings(), stray, ["the cat"], {"the": "t he"})
+    assert counts["taken3"] == 0
+    assert measure(Autocorrect(), stray, ["the cat"], {"the": "t he"})["shown"] == 0
+
+
+def test_case_alone_is_no_error_where_case_is_ignored() -> None:
+    recording = [ReplayedUnit("", "Monday", "monday"), ReplayedUnit("", "the", "the")]
+    counts = measure(ReplayedAutocorrect(), ScriptedEngine({}), recording, fold_case=True)
+    assert (counts["right"], counts["wrong"]) == (2, 0)
+
+
+def test_mending_nothing_is_an_f_of_zero() -> None:
+    documents = [{"right": 5, "wrong": 2, "mended": 0, "broken": 1, "shown": 0}] * 3
+    assert estimate(documents, Autocorrect().metrics(()), 0)["f"].value == 0
 
 
 def test_autocorrect_counts_what_was_mended_and_what_was_broken() -> None:
@@ -218,11 +237,11 @@ def test_recorded_typing_is_measured_after_its_own_context() -> None:
 
 
 def test_ghost_text_is_right_only_as_a_whole() -> None:
-    # Before "a": wrong. Before "m": right and two words long, taken; 9 characters for one key.
+    # Before "a": wrong. Before "m": right, taken; 9 characters for one key, and two words that were not begun.
     engine = ScriptedEngine({"I ": Bar((), ghost="an apple"), "I a": Bar((), ghost="m at home")})
     counts = measure(Inline(), engine, ["I am at home."])
     assert (counts["keys"], counts["shown"], counts["right"]) == (5, 2, 1)
-    assert (counts["chars_saved"], counts["words_saved"], counts["chars"], counts["words"]) == (8, 3, 13, 4)
+    assert (counts["chars_saved"], counts["words_saved"], counts["chars"], counts["words"]) == (8, 2, 13, 4)
     one_letter = ScriptedEngine({"": Bar((), ghost="o")})
     counts = measure(Inline(), one_letter, ["ok"])
     assert (counts["right"], counts["chars_saved"], counts["keys"]) == (1, 0, 2)

@@ -32,7 +32,8 @@ def test_blank_lines_separate_documents_and_without_any_each_line_is_one(tmp_pat
 
 def test_a_sample_is_taken_from_all_over_the_text() -> None:
     lines = text_of(tuple((str(number),) for number in range(10)))
-    assert sample(lines, 3).documents == (("0",), ("4",), ("8",))
+    assert sample(lines, 3).documents == (("0",), ("3",), ("6",))
+    assert len(sample(lines, 9)) == 9
     assert sample(lines, 10).documents == sample(lines, 99).documents == lines.documents
     assert sample(text_of((("a",) * 10, ("b",) * 10)), 4).documents == (("a",) * 4,)
 
@@ -67,3 +68,6 @@ def test_unusable_text_is_refused(tmp_path: Path) -> None:
         load_texts(str(tmp_path / "a.txt"))
     with pytest.raises(DataError, match="cannot be read"):
         read_documents(tmp_path)
+    (tmp_path / "b.txt").write_text("a" * 20_000)
+    with pytest.raises(DataError, match="split it"):
+        read_documents(tmp_path / "b.txt")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,11 +99,13 @@ def command(
     if tokens is not None:
         config = config.with_changes(steps=max(1, round(_parse_count(tokens) / config.batch_tokens)))
     run_folder = run_folder or Path("runs") / size
-    with placed(device) as place:
-        if data is None and place.is_main:
-            sample_corpus(run_folder / "sample")
+    with placed(device) as place, TemporaryDirectory() as scratch:
+        # A dry run leaves nothing behind, so that each of its processes makes a sample of its own.
+        sample = Path(scratch) / "sample" if dry_run else run_folder / "sample"
+        if data is None and (place.is_main or dry_run):
+            sample_corpus(sample)
         place.wait()  # for the sample, which one process makes for all
-        corpus = data or run_folder / "sample"
+        corpus = data or sample
         training_data = TrainingData.load(corpus, config.seq_len, config.seed)
         model = model_config_for(config, training_data.tokenizer.vocab_size)
         epoch_tokens = training_data.sampler.windows_per_epoch * config.seq_len

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 from zipfile import BadZipFile
@@ -98,6 +98,7 @@ class Lexicon:
         self.first_entry: NDArray[np.int32] = np.cumsum(np.concatenate(([0], num_entries)), dtype=np.int32)
         self.best_frequency = self._best_frequencies()
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
+        self.entries_of = lru_cache(maxsize=4096)(self._entries_of)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -118,7 +119,7 @@ class Lexicon:
         """Return whether a word, in any case, is what people write for another."""
         return any(bool(self.flags[entry] & MISWRITTEN) for entry in self.entries_of(word))
 
-    def entries_of(self, word: str) -> range:
+    def _entries_of(self, word: str) -> range:
         """Return the numbers of the entries that differ from `word` in case at most."""
         node = ROOT
         for letter in fold(word):

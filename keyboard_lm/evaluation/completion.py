@@ -6,22 +6,22 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.estimate import Counts, Metric, count, ratio
+from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.words import words_of
 
 NUM_SLOTS = 3
 QUARTERS = ("first", "second", "third", "last")  # of the word, by the share of it that was typed
-_TYPO = "typo"
-_GROUPS = (*QUARTERS, _TYPO)
+_GROUPS = (*QUARTERS, *(f"typo_{quarter}" for quarter in QUARTERS))
 
 
 class Completion:
     """Asks for the bar after every proper prefix of every word of two letters or more; case is ignored.
 
     The four quarters are prefixes of up to 25, 50, 75 and under 100 % of the word, typed right. ``typo`` are the
-    prefixes of the word as the typist would type it that are not prefixes of the word.
+    prefixes of the word as the typist would type it that are not prefixes of the word, by the same quarters.
     """
 
     name = "completion"
@@ -38,7 +38,11 @@ class Completion:
                 lambda sums: 100 * sum(sums[f"{q}_hits"] for q in QUARTERS) / sums["prefixes"],
             ),
             *(Metric(f"{q}_top3", f"{q} quarter %", ratio(f"{q}_hits", f"{q}_prefixes")) for q in QUARTERS),
-            Metric("typo_top3", "with typo %", ratio("typo_hits", "typo_prefixes")),
+            Metric("typo_top3", "with typo %", _all_typos),
+            *(
+                Metric(f"typo_{q}_top3", f"typo, {q} quarter %", ratio(f"typo_{q}_hits", f"typo_{q}_prefixes"))
+                for q in QUARTERS
+            ),
         )
 
     def measure(
@@ -52,7 +56,7 @@ class Completion:
                 before, wanted = message[: word.start], word.text.casefold()
                 for length in range(1, len(word.text)):
                     slots = subject.engine.bar(before + word.text[:length], NUM_SLOTS).slots
-                    quarter = QUARTERS[math.ceil(4 * length / len(word.text)) - 1]
+                    quarter = _quarter(length, word.text)
                     counts["prefixes"] += 1
                     counts[f"{quarter}_prefixes"] += 1
                     counts[f"{quarter}_hits"] += _offered(wanted, slots)
@@ -61,10 +65,23 @@ class Completion:
                     prefix = typed.typed[:length]
                     if len(prefix) == length and not word.text.startswith(prefix):
                         slots = subject.engine.bar(before + prefix, NUM_SLOTS, typed.taps[:length]).slots
-                        counts["typo_prefixes"] += 1
-                        counts["typo_hits"] += _offered(wanted, slots)
+                        quarter = _quarter(length, word.text)
+                        counts[f"typo_{quarter}_prefixes"] += 1
+                        counts[f"typo_{quarter}_hits"] += _offered(wanted, slots)
         return counts
 
 
 def _offered(wanted: str, slots: tuple[str, ...]) -> bool:
     return wanted in (slot.casefold() for slot in slots)
+
+
+def _quarter(length: int, word: str) -> str:
+    return QUARTERS[math.ceil(4 * length / len(word)) - 1]
+
+
+def _all_typos(sums: Sums) -> NDArray[np.float64]:
+    hits, prefixes = (
+        np.sum([sums[f"typo_{quarter}_{what}"] for quarter in QUARTERS], axis=0) for what in ("hits", "prefixes")
+    )
+    found: NDArray[np.float64] = 100 * hits / prefixes
+    return found

@@ -116,7 +116,7 @@ def test_a_message_is_a_field_of_its_own(model: PredictorEngine) -> None:
 def test_completion_counts_every_proper_prefix_by_its_share_of_the_word(model: PredictorEngine) -> None:
     # a|m is half a word; d, do, don, don' are 20, 40, 60 and 80 %; u|s is not known after "I am"
     counts = measure(Completion(), model, ["I am don't", "I am us"])
-    assert (counts["prefixes"], counts["typo_prefixes"]) == (7, 0)
+    assert (counts["prefixes"], counts["typo_second_prefixes"]) == (7, 0)
     hits = {quarter: counts[f"{quarter}_hits"] for quarter in ("first", "second", "third", "last")}
     assert hits == {"first": 1, "second": 3, "third": 1, "last": 1}
     assert counts["second_prefixes"] == 4
@@ -129,7 +129,9 @@ def test_a_prefix_with_a_typo_is_counted_apart() -> None:
     engine = ScriptedEngine({"t": Bar(("the",)), "te": Bar(("tea", "The")), "h": Bar(("hi",))})
     counts = measure(Completion(), engine, ["the"], {"the": "teh"})
     assert (counts["prefixes"], counts["first_hits"], counts["second_hits"], counts["third_hits"]) == (2, 0, 1, 0)
-    assert (counts["typo_prefixes"], counts["typo_hits"]) == (1, 1)  # "te"; "t" is right, "teh" is whole
+    assert (counts["typo_third_prefixes"], counts["typo_third_hits"]) == (1, 1)  # "te"; "t" is right, "teh" is whole
+    figures = estimate([counts], Completion().metrics(()), 0)
+    assert figures["typo_top3"].value == figures["typo_third_top3"].value == 100
 
 
 def test_savings_of_the_toy_model(model: PredictorEngine) -> None:

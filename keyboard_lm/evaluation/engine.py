@@ -69,10 +69,15 @@ class Engine(Protocol):
         ...
 
 
+def word_under_cursor(text: str) -> str:
+    """Return the letters and digits, with their apostrophes, that the text before the cursor ends with."""
+    match = _UNDER_CURSOR.search(text)
+    return match.group() if match else ""
+
+
 def after_slot(text: str, slot: str) -> str:
     """Return what a text becomes when a slot is taken: it stands in place of the word under the cursor."""
-    match = _UNDER_CURSOR.search(text)
-    return (text[: match.start()] if match else text) + slot
+    return text[: len(text) - len(word_under_cursor(text))] + slot
 
 
 def after_space(text: str, bar: Bar) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.evaluation.engine import Bar, Taps
+from keyboard_lm.evaluation.engine import Bar, Taps, word_under_cursor
 from keyboard_lm.predictor import Predictor, PredictorOptions
 from keyboard_lm.tokenizer import Tokenizer
-
-_IN_WORD = re.compile(r"[^\W_]'?\Z")
 
 
 class PredictorEngine:
@@ -43,7 +40,7 @@ class PredictorEngine:
         full = self._bars.get(text)
         if full is None:
             calls = self._predictor.num_model_calls
-            kind = "completion" if _IN_WORD.search(text) else "next_word"
+            kind = "completion" if word_under_cursor(text) else "next_word"
             words = tuple(item.text for item in self._predictor.suggest(text).items if item.kind == kind)
             full = self._bars[text] = Bar(words, num_model_calls=self._predictor.num_model_calls - calls)
         return Bar(full.slots[:num_slots], num_model_calls=full.num_model_calls)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keyboard_lm.evaluation.engine import word_under_cursor
 from keyboard_lm.text import TextForm, capitalise
 
-_PARTIAL = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?\Z")
 _FORM = TextForm()
 
 
@@ -27,8 +26,7 @@ class Cursor:
     @classmethod
     def after(cls, text: str) -> Cursor:
         """Return what is under the cursor behind `text`."""
-        match = _PARTIAL.search(text)
-        return cls(match.group() if match else "", _FORM.split_typed(text).starts_sentence)
+        return cls(word_under_cursor(text), _FORM.split_typed(text).starts_sentence)
 
     def bar(self, words: Iterable[str], num_slots: int) -> tuple[str, ...]:
         """Return the first `num_slots` of `words`, cased for this place.

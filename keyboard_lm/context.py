@@ -43,6 +43,11 @@ class Boundary:
         """Return whether `expand` has seen `path`, or a longer one that passes through it."""
         return path in self._known
 
+    def may_expand(self, num_nodes: int) -> bool:
+        """Return whether `expand` may be called now for as many tree nodes (see `ContextCache.may_call`)."""
+        may_call = self._cache.may_call
+        return may_call is None or may_call(num_nodes)
+
     def expand(self, paths: Sequence[Path]) -> None:
         """Score all `paths`, and the paths they pass through, in one call of the network.
 
@@ -72,6 +77,8 @@ class ContextCache:
         clock: seconds that only go forward.
 
     Attributes:
+        may_call: asked before each call of the network, with the number of tokens, by those who can do without it; None
+            to allow all.
         forward_ms: time spent in the network since construction.
         num_calls: calls of the network since construction.
     """
@@ -80,6 +87,7 @@ class ContextCache:
         self, backend: Backend, num_remembered: int = 4, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.backend = backend
+        self.may_call: Callable[[int], bool] | None = None
         self.forward_ms = 0.0
         self.num_calls = 0
         self._clock = clock
@@ -103,6 +111,11 @@ class ContextCache:
                 self._boundaries.popitem(last=False)
         self._boundaries.move_to_end(ids)
         return boundary
+
+    def num_new(self, context_ids: Sequence[int]) -> int:
+        """Return how many tokens `at` would have to feed; 0 where the boundary is remembered."""
+        ids = tuple(context_ids)
+        return 0 if ids in self._boundaries else len(ids) - min(self._shared(ids), len(ids) - 1)
 
     def forget(self) -> None:
         """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""

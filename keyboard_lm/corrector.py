@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keyboard_lm.candidates import Candidate, CandidateSearch
 from keyboard_lm.context import Boundary
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.layout import SPACE, Tap
-from keyboard_lm.lexicon import Lexicon
+from keyboard_lm.lexicon import MAX_FREQUENCY, Lexicon
 from keyboard_lm.pieces import fold
 from keyboard_lm.text import TextForm, TypedText, capitalise, is_word, token_kind
 from keyboard_lm.tokenizer import Tokenizer
 from keyboard_lm.word_scores import Tokens, WordScorer
 
-BoundaryOf = Callable[[TypedText], Boundary]
+BoundaryOf = Callable[[TypedText], Boundary | None]
+Prior = Callable[[float, str], float]
 _TINY = 1e-30
+_LOG_UNSEEN = math.log(1e-6)  # frequency of letters that make no word, where the network cannot be asked
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
 _LOG_MISWRITTEN = math.log(0.5)  # of leaving out an apostrophe or a capital where what is left is no word
@@ -120,7 +122,8 @@ class Corrector:
     Args:
         search: for the words that may have been meant.
         tokenizer: of the network.
-        boundary_of: asks the network about the context of a typed text.
+        boundary_of: asks the network about the context of a typed text; None where it may not be asked, and the
+            lexicon's frequencies have to do.
         options: when to correct.
         is_protected: words that must stay as they are: those that were learned, or once restored.
         max_nodes: of one call of the network.
@@ -145,12 +148,14 @@ class Corrector:
         self._is_protected = is_protected
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
 
-    def judge(self, text: str, taps: Sequence[Tap | None] = ()) -> Verdict:
+    def judge(self, text: str, taps: Sequence[Tap | None] = (), prior: Prior | None = None) -> Verdict:
         """Say what was meant by the word that ends a text, and whether to correct it.
 
         Args:
             text: all before the cursor, which stands right behind the word.
             taps: of the last characters; those of the word or none.
+            prior: from the network's probability of a word, and the word, to what is believed instead (see
+                `keyboard_lm.personal.store.PersonalView.mix`).
         """
         typed = self._form.split_typed(text)
         word = typed.partial
@@ -163,7 +168,7 @@ class Corrector:
             if (reading := self._reading(candidate, typed)) is not None and reading.text != word:
                 readings.append(reading)
         readings += self._splits(typed)
-        found = self._joined(text, typed) or self._weighed(readings, self._boundary_of(typed))
+        found = self._joined(text, typed, prior) or self._weighed(readings, self._boundary_of(typed), prior)
         return self._verdict(word, found)
 
     def protects(self, text: str, word: str) -> bool:
@@ -195,6 +200,11 @@ class Corrector:
         tokens = dict.fromkeys((word, self._token(word, typed)))
         weight = self.options.miswritten_weight if self._is_miswritten(word) else 1.0
         return tuple(((token,), weight) for token in tokens if token is not None)
+
+    def _literal_log_frequency(self, word: str) -> float:
+        # Only for want of the network, which knows better what is likely to be written though it is no word.
+        frequency = 0 if self._is_miswritten(word) else self._lexicon.frequency(word)
+        return (frequency - MAX_FREQUENCY) * self._search.options.nats_per_step if frequency else _LOG_UNSEEN
 
     def _token(self, word: str, typed: TypedText) -> str | None:
         """Return the form token that a word becomes at the place of the word typed; None if it is not one word."""
@@ -240,7 +250,7 @@ class Corrector:
                 readings.append(_Reading(word, f"{left} {right}", log_channel, (((token, right), 1.0),)))
         return readings
 
-    def _joined(self, text: str, typed: TypedText) -> list[Hypothesis]:
+    def _joined(self, text: str, typed: TypedText, prior: Prior | None) -> list[Hypothesis]:
         """Return what is left of and right of a stray space as one word and as two; nothing if that is no question."""
         right = typed.partial
         before = text[: -len(right)]
@@ -267,27 +277,32 @@ class Corrector:
             _Reading(apart, apart, 0.0, (((tokens[0], right), 1.0),)),
             _Reading(apart, both, math.log(self._rates.stray_space), (((tokens[1],), 1.0),)),
         ]
-        found = self._weighed(readings, self._boundary_of(earlier))
+        found = self._weighed(readings, self._boundary_of(earlier), prior)
         best = found[0]
         return found if not best.is_literal and _ratio(found) >= self.options.unknown_ratio else []
 
-    def _weighed(self, readings: list[_Reading], boundary: Boundary) -> list[Hypothesis]:
+    def _weighed(self, readings: list[_Reading], boundary: Boundary | None, prior: Prior | None) -> list[Hypothesis]:
         """Return hypotheses, the most probable first. Of the readings, the first is the literal.
 
         The network is asked only about those that could win; others count by the lexicon's frequency, and a literal
         that cannot win by as much as is known of it.
         """
+        if boundary is None:
+            readings = [
+                replace(readings[0], log_frequency=self._literal_log_frequency(readings[0].text)),
+                *readings[1:],
+            ]
         literal = readings[0]
-        bounds, is_exact = self._bounds(readings, boundary)
+        bounds, is_exact = self._bounds(readings, boundary, prior)
         best = max((bound for bound, exact in zip(bounds, is_exact, strict=True) if exact), default=-math.inf)
         order = sorted(range(1, len(readings)), key=lambda i: -bounds[i])
         asked = [i for i in [0, *order] if not is_exact[i] and bounds[i] >= best - (self._least_lead if i == 0 else 0)]
-        if asked:
+        if asked and boundary is not None:
             words = [tokens for i in asked for tokens, _ in readings[i].tokens]
             self._scorer.probabilities(boundary, words, self.options.max_calls)
-            bounds, is_exact = self._bounds(readings, boundary)
+            bounds, is_exact = self._bounds(readings, boundary, prior)
         joints = [
-            bound if exact or reading is literal else self._log_joint(reading, 0.0)
+            bound if exact or reading is literal else self._log_joint(reading, 0.0, prior)
             for reading, bound, exact in zip(readings, bounds, is_exact, strict=True)
         ]
         best = max(joints)
@@ -298,19 +313,25 @@ class Corrector:
             unique.setdefault(reading.text, Hypothesis(reading.replaced, reading.text, joint, share))
         return list(unique.values())
 
-    def _bounds(self, readings: list[_Reading], boundary: Boundary) -> tuple[list[float], list[bool]]:
+    def _bounds(
+        self, readings: list[_Reading], boundary: Boundary | None, prior: Prior | None
+    ) -> tuple[list[float], list[bool]]:
         """Return what each reading's joint probability is or cannot exceed, and which of the two."""
+        if boundary is None:
+            return [self._log_joint(reading, 0.0, prior) for reading in readings], [True] * len(readings)
         bounds, is_exact = self._scorer.look(boundary, [tokens for reading in readings for tokens, _ in reading.tokens])
         joints, exact, start = [], [], 0
         for reading in readings:
             span = slice(start, start + len(reading.tokens))
             start = span.stop
             weights = [weight for _, weight in reading.tokens]
-            joints.append(self._log_joint(reading, float(bounds[span] @ weights)))
+            joints.append(self._log_joint(reading, float(bounds[span] @ weights), prior))
             exact.append(bool(is_exact[span].all()))
         return joints, exact
 
-    def _log_joint(self, reading: _Reading, probability: float) -> float:
+    def _log_joint(self, reading: _Reading, probability: float, prior: Prior | None) -> float:
+        if prior is not None:
+            probability = prior(probability, reading.text)
         mix = self.options.frequency_mix
         probability = (1 - mix) * probability + mix * math.exp(reading.log_frequency)
         return math.log(max(probability, _TINY)) + reading.log_channel

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyboard_lm.evaluation.engine import Correction
+from keyboard_lm.bar import Correction
 from keyboard_lm.events import (
     Backspaced,
     CursorMoved,
@@ -125,6 +125,11 @@ class Editor:
         return self.text[start:end]
 
     @property
+    def word_ends_here(self) -> bool:
+        """Whether no letter of the word under the cursor is behind it."""
+        return word_span(self.text, self.cursor)[1] == self.cursor
+
+    @property
     def taps(self) -> tuple[Tap | None, ...]:
         """Where the last characters before the cursor were touched, at least those of the word under it."""
         missing = self.cursor - word_span(self.text, self.cursor)[0] - len(self._taps)
@@ -153,7 +158,7 @@ class Editor:
         return (
             correction.replaced not in ("", correction.text)
             and self.before.endswith(correction.replaced)
-            and word_span(self.text, self.cursor)[1] == self.cursor
+            and self.word_ends_here
             and word_span(self.text, start)[0] == start
             and self.text[max(start - 1, 0) : start] not in _PART_MARKS
             and not any(start <= kept < self.cursor for kept in self._kept)
@@ -173,8 +178,8 @@ class Editor:
                     self._shift = "off" if lock else "once"
                 else:
                     self._shift = "lock" if lock else "off"
-            case SlotAccepted(word):
-                edit = self._accept_slot(word)
+            case SlotAccepted(word, replaced):
+                edit = self._accept_slot(word, replaced)
             case GhostAccepted(ghost, only_word):
                 edit = self._accept_ghost(ghost, only_word)
             case CursorMoved(offset):
@@ -245,10 +250,17 @@ class Editor:
         self._finish(word_span(self.text, start)[0], self.cursor)
         return edit
 
-    def _accept_slot(self, word: str) -> Edit:
+    def _accept_slot(self, word: str, replaced: str | None) -> Edit:
         if not word:
             return Edit()
         start, end = word_span(self.text, self.cursor)
+        if replaced == "" and end == self.cursor:
+            self._finish(start, end)  # the word under the cursor stays
+            start = end
+        elif replaced and self.before.endswith(replaced):
+            first = self.cursor - len(replaced)
+            if word_span(self.text, first)[0] == first and first < start:
+                start = first
         lead = " " if start == end and needs_space(line_before(self.text, self.cursor)) else ""
         return self._insert_accepted(start, end, lead + word, start)
 
@@ -331,7 +343,8 @@ class Editor:
             if word_end > end or word_end <= self._typed_from or is_waiting or is_part or self.is_private:
                 continue
             self._report()
-            word = FinishedWord(self.text[word_start:word_end], line_before(self.text, word_start))
+            context = line_before(self.text, word_start)
+            word = FinishedWord(self.text[word_start:word_end], context, word_start in self._kept)
             self._pending = _Finished(word_start, word_end, word)
 
     def _leave(self, is_word_left: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyboard_lm.evaluation.engine import Correction
+from keyboard_lm.bar import Correction
 from keyboard_lm.graphemes import is_break
 from keyboard_lm.layout import Tap
 
@@ -41,9 +41,16 @@ class ShiftPressed:
 
 @dataclass(frozen=True)
 class SlotAccepted:
-    """A slot of the bar was tapped: its word goes where the word under the cursor is, or in at the cursor."""
+    """A slot of the bar was tapped: its word goes where the word under the cursor is, or in at the cursor.
+
+    Attributes:
+        word: of the slot.
+        replaced: the end of the text before the cursor that it stands for (`Slot.replaced`), ``""`` for a word that
+            comes next; None for the word under the cursor. Where the text ends in something else by now, the same.
+    """
 
     word: str
+    replaced: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,12 @@ class FinishedWord:
     Attributes:
         word: as it stands.
         context: the text before it on its line, at most the last 256 code points.
+        is_meant: whether it was taken from the bar, put back after a correction, or edited by hand.
     """
 
     word: str
     context: str
+    is_meant: bool = False
 
 
 @dataclass(frozen=True)

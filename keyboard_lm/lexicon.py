@@ -119,17 +119,22 @@ class Lexicon:
         """Return whether a word, in any case, is what people write for another."""
         return any(bool(self.flags[entry] & MISWRITTEN) for entry in self.entries_of(word))
 
-    def _entries_of(self, word: str) -> range:
-        """Return the numbers of the entries that differ from `word` in case at most."""
+    def node_of(self, folded: str) -> int | None:
+        """Return the trie's node that folded letters lead to; None where no word begins with them."""
         node = ROOT
-        for letter in fold(word):
+        for letter in folded:
             number = self._number_of.get(letter)
             first, end = self.first_child[node], self.first_child[node + 1]
             place = first + int(np.searchsorted(self.letters[first:end], number)) if number is not None else end
             if place == end or self.letters[place] != number:
-                return range(0)
+                return None
             node = int(place)
-        return range(int(self.first_entry[node]), int(self.first_entry[node + 1]))
+        return node
+
+    def _entries_of(self, word: str) -> range:
+        """Return the numbers of the entries that differ from `word` in case at most."""
+        node = self.node_of(fold(word))
+        return range(int(self.first_entry[node]), int(self.first_entry[node + 1])) if node is not None else range(0)
 
     def text(self, entry: int) -> str:
         """Return the word of an entry, as cased."""

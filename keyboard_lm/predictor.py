@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.context import ContextCache, ContextWindow, Path
-from keyboard_lm.errors import ConfigError
-from keyboard_lm.pieces import PieceTable, fold
+from keyboard_lm.boundaries import Boundaries, recent
+from keyboard_lm.pieces import fold
 from keyboard_lm.search import SearchOptions, SearchResult, Word, find_words
 from keyboard_lm.text import TypedText, capitalise
 from keyboard_lm.tokenizer import Tokenizer
@@ -94,26 +93,18 @@ class Predictor:
         self.options = options or PredictorOptions()
         self._tokenizer = tokenizer
         self._clock = clock
-        self.table = PieceTable(tokenizer)
-        self._cache = ContextCache(backend, clock=clock)
         # One completion more is looked for: the typed word itself may be among them and is not shown.
         self._search = replace(self.options.search, num_words=self.options.num_suggestions + 1)
-        room = min(backend.capacity, backend.config.max_context_length) - self._search.max_nodes
-        if room < 2:
-            raise ConfigError(
-                f"a search tree of {self._search.max_nodes} tokens leaves no room for text in a KV cache of "
-                f"{backend.capacity}; use a smaller max_nodes or a larger cache"
-            )
-        self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room)
+        self._boundaries = Boundaries(backend, tokenizer, self._search.max_nodes, clock)
 
     @property
     def num_model_calls(self) -> int:
         """Calls of the network since construction."""
-        return self._cache.num_calls
+        return self._boundaries.cache.num_calls
 
     def forget(self) -> None:
         """Drop what the network has computed for earlier texts."""
-        self._cache.forget()
+        self._boundaries.cache.forget()
 
     def suggest(self, text: str) -> Suggestions:
         """Return the bar for the text before the cursor.
@@ -123,39 +114,31 @@ class Predictor:
         words.
         """
         begun = self._clock()
-        forward_before = self._cache.forward_ms
+        forward_before = self._boundaries.cache.forward_ms
+        text = recent(text)
         typed = self._tokenizer.form.split_typed(text)
-        context = self._context(typed)
+        self._boundaries.ids(typed)
         tokenize_ms = (self._clock() - begun) * 1000
         items: tuple[Suggestion, ...] = ()
         if typed.partial:
-            items = self._completions(typed, context)
+            items = self._completions(typed)
         if not items:
             if typed.partial:
                 again = self._clock()
                 typed = self._tokenizer.form.split_typed(text + " ")
-                context = self._context(typed)
+                self._boundaries.ids(typed)
                 tokenize_ms += (self._clock() - again) * 1000
-            items = self._next_words(typed, context)
+            items = self._next_words(typed)
         total_ms = (self._clock() - begun) * 1000
-        forward_ms = self._cache.forward_ms - forward_before
+        forward_ms = self._boundaries.cache.forward_ms - forward_before
         return Suggestions(items, Timings(tokenize_ms, forward_ms, total_ms - tokenize_ms - forward_ms))
 
-    def _context(self, typed: TypedText) -> Path:
-        *earlier, current = typed.messages
-        ids: list[int] = []
-        for message in earlier:
-            ids += self._tokenizer.encode_tokens(message)
-            ids.append(self._tokenizer.eos_id)
-        ids += self._tokenizer.encode_tokens(current)
-        return self._window.fit(ids)
-
-    def _completions(self, typed: TypedText, context: Path) -> tuple[Suggestion, ...]:
+    def _completions(self, typed: TypedText) -> tuple[Suggestion, ...]:
         """Return completions of the word under the cursor; none if it is finished or unknown."""
         prefix = typed.partial
         if typed.starts_sentence:
             prefix = fold(prefix[0]) + prefix[1:]  # the keyboard put that capital there
-        result = find_words(self.table, self._cache.at(context), prefix, self._search)
+        result = find_words(self._boundaries.table, self._boundaries.at(typed), prefix, self._search)
         if self._is_finished(result):
             return ()
         shown = ((_as_typed(word, typed.partial), word) for word in result.words)
@@ -170,9 +153,9 @@ class Predictor:
         longer = result.prefix_probability - result.typed_probability
         return result.typed_probability > 0 and result.typed_probability >= self.options.finished_ratio * longer
 
-    def _next_words(self, typed: TypedText, context: Path) -> tuple[Suggestion, ...]:
+    def _next_words(self, typed: TypedText) -> tuple[Suggestion, ...]:
         search = replace(self._search, num_words=self.options.num_suggestions)
-        result = find_words(self.table, self._cache.at(context), "", search)
+        result = find_words(self._boundaries.table, self._boundaries.at(typed), "", search)
         return tuple(
             Suggestion(capitalise(word.text) if typed.starts_sentence else word.text, "next_word", word.probability)
             for word in result.words

@@ -160,6 +160,9 @@ class _Search:
         num_rounds = 0
         while num_rounds < self.options.max_rounds and (batch := self._next_batch()):
             if unknown := [branch.path for branch in batch if not self.boundary.is_known(branch.path)]:
+                if not self.boundary.may_expand(len({path[: n + 1] for path in unknown for n in range(len(path))})):
+                    self.dropped_mass += sum(branch.mass for branch in batch)
+                    break
                 self.boundary.expand(unknown)
             num_rounds += 1  # also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch:

@@ -39,7 +39,7 @@ class WordScorer:
         The second array, (W,), says where that is the probability itself: where all pieces but the last have been
         scored, as always for words of one piece.
         """
-        known = [self._known(boundary, self._path(word)) for word in words]
+        known = [self._known(boundary, self.path(word)) for word in words]
         return np.array([bound for bound, _ in known], np.float64), np.array([exact for _, exact in known], np.bool_)
 
     def probabilities(self, boundary: Boundary, words: Sequence[Tokens], max_calls: int = 1) -> Probabilities:
@@ -48,21 +48,22 @@ class WordScorer:
         Args:
             boundary: the context.
             words: the ones that matter most first.
-            max_calls: of the network; words that would need more have probability 0.
+            max_calls: of the network; words that would need more, or calls that are not allowed, have probability 0.
 
         Raises:
             ContextLengthError: `max_nodes` does not fit behind the context.
         """
-        paths = [self._path(word) for word in words]
+        paths = [self.path(word) for word in words]
         for _ in range(max_calls):
             batch = self._batch(boundary, paths)
-            if not batch:
+            if not batch or not boundary.may_expand(len({path[: n + 1] for path in batch for n in range(len(path))})):
                 break
             boundary.expand(batch)
         bounds, is_exact = self.look(boundary, words)
         return np.where(is_exact, bounds, 0.0)
 
-    def _path(self, word: Tokens) -> Path:
+    def path(self, word: Tokens) -> Path:
+        """Return the pieces of form tokens."""
         path = self._paths.get(word)
         if path is None:
             if len(self._paths) >= _MAX_REMEMBERED:

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from keyboard_lm.layout import Tap as Tap
+from keyboard_lm.bar import Correction as Correction
+from keyboard_lm.bar import Taps as Taps
 
 _UNDER_CURSOR = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?\Z")
-
-Taps = Sequence[Tap | None]  # of the last characters of a text, one for each; None where it is not known
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What a space typed now would change.
-
-    Attributes:
-        replaced: the end of the text before the cursor that would go (``"teh"``; ``"t he"``; ``"bit"`` and the word
-            before it).
-        text: what would stand in its place, without the space.
-    """
-
-    replaced: str
-    text: str
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from keyboard_lm.backends import load_backend
 from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.evaluation.correcting_engine import CorrectingEngine
 from keyboard_lm.evaluation.engine import Engine
+from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
 from keyboard_lm.evaluation.language_model import LanguageModelScorer
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
 from keyboard_lm.evaluation.task import Subject
@@ -49,7 +49,7 @@ class ModelSubject:
         """
         checkpoint = Checkpoint.load(self.folder)
         network = load_backend(self.backend, checkpoint, num_threads=self.num_threads, bits=self.bits)
-        make = CorrectingEngine if self.keyboard == FULL else PredictorEngine
+        make = KeyboardEngine if self.keyboard == FULL else PredictorEngine
         engine: Engine = make(network, checkpoint.tokenizer, self.max_slots)
         return Subject(engine, LanguageModelScorer(network, checkpoint.tokenizer))
 

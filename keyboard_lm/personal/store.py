@@ -39,6 +39,23 @@ class PersonalWord:
     probability: float
 
 
+class PersonalView:
+    """The personal model after one context, made by `PersonalStore.view`."""
+
+    def __init__(self, store: PersonalStore, found: Interpolation) -> None:
+        self._store = store
+        self._found = found
+
+    def mix(self, model_probability: float, word: str) -> float:
+        """Return a word's probability: 1 - weight parts the model's, weight parts the personal one."""
+        return (1 - self._found.weight) * model_probability + self._found.joint(fold(word))
+
+    def candidates(self, prefix: str, limit: int) -> list[str]:
+        """Return the most probable words that begin with what was typed, in any case, as they are mostly written."""
+        keys = self._found.best(fold(normalise(prefix)), limit)
+        return [self._store.text(key) for key in keys]
+
+
 @dataclass(frozen=True)
 class _Learned:
     """What one transaction has written, for the tables in memory to follow."""
@@ -250,6 +267,19 @@ class PersonalStore:
             return (1 - found.weight) * model_probability + found.joint(key_of(word))
 
         return self._read(ask, model_probability)
+
+    def view(self, context: Sequence[str]) -> PersonalView | None:
+        """Return all that is known after a context, to be asked until something is learned; None if that is nothing."""
+
+        def ask(connection: Connection) -> PersonalView | None:
+            found = self._at(connection, context)
+            return PersonalView(self, found) if found.weight else None
+
+        return self._read(ask, None)
+
+    def text(self, key: str) -> str:
+        """Return how a folded word is mostly written."""
+        return self._read(lambda connection: self._text(connection, key), key)
 
     def merge(self, words: Sequence[Word], context: Sequence[str], prefix: str = "", limit: int = 3) -> list[Word]:
         """Return the most probable of the model's words and the user's, mixed as `mix` does.

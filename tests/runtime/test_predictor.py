@@ -120,7 +120,7 @@ def test_any_text_gets_an_answer(toy_tokenizer: Any, text: str) -> None:
 
 
 def test_a_letter_inside_a_word_costs_no_network_call(predictor: Predictor) -> None:
-    network = predictor._cache.backend
+    network = predictor._boundaries.cache.backend
     predictor.suggest("I am ")
     fed, trees = network.num_fed, len(network.tree_sizes)  # type: ignore[attr-defined]
     predictor.suggest("I am t")
@@ -131,7 +131,7 @@ def test_a_letter_inside_a_word_costs_no_network_call(predictor: Predictor) -> N
 
 
 def test_a_branch_is_scored_once_per_word(predictor: Predictor) -> None:
-    network = predictor._cache.backend
+    network = predictor._boundaries.cache.backend
     predictor.suggest("I am gx")
     trees = len(network.tree_sizes)  # type: ignore[attr-defined]
     assert trees == 1  # what may follow the piece "g"

@@ -1,4 +1,4 @@
-"""Tests for keyboard_lm.evaluation.correcting_engine."""
+"""Tests for keyboard_lm.evaluation.keyboard_engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from keyboard_lm.backends import load_backend
 from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.evaluation.correcting_engine import CorrectingEngine
+from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
 from keyboard_lm.evaluation.engine import after_space
 from keyboard_lm.evaluation.model_subject import FULL, ModelSubject
 
@@ -28,13 +28,13 @@ _TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_checkpoint: Path) -> CorrectingEngine:
+def engine(tiny_checkpoint: Path) -> KeyboardEngine:
     checkpoint = Checkpoint.load(tiny_checkpoint)
-    return CorrectingEngine(load_backend("onnx", checkpoint, num_threads=1, bits=4), checkpoint.tokenizer)
+    return KeyboardEngine(load_backend("onnx", checkpoint, num_threads=1, bits=4), checkpoint.tokenizer)
 
 
 @pytest.mark.parametrize("text", _TEXTS)
-def test_the_first_slots_of_a_long_bar_are_the_short_bar(engine: CorrectingEngine, text: str) -> None:
+def test_the_first_slots_of_a_long_bar_are_the_short_bar(engine: KeyboardEngine, text: str) -> None:
     engine.start_field()
     long, short = engine.bar(text, 5), engine.bar(text, 3)
     assert short.slots == long.slots[:3]
@@ -43,7 +43,7 @@ def test_the_first_slots_of_a_long_bar_are_the_short_bar(engine: CorrectingEngin
 
 
 @pytest.mark.parametrize("text", _TEXTS)
-def test_a_correction_replaces_the_end_of_the_text_and_is_shown(engine: CorrectingEngine, text: str) -> None:
+def test_a_correction_replaces_the_end_of_the_text_and_is_shown(engine: KeyboardEngine, text: str) -> None:
     engine.start_field()
     bar = engine.bar(text, 3)
     corrected = after_space(text, bar)
@@ -54,7 +54,7 @@ def test_a_correction_replaces_the_end_of_the_text_and_is_shown(engine: Correcti
 
 
 @pytest.mark.parametrize("text", _TEXTS)
-def test_an_answer_does_not_depend_on_the_field_before(engine: CorrectingEngine, text: str) -> None:
+def test_an_answer_does_not_depend_on_the_field_before(engine: KeyboardEngine, text: str) -> None:
     engine.start_field()
     first = engine.bar(text, 5)
     engine.bar("something else entirley", 5)
@@ -62,11 +62,11 @@ def test_an_answer_does_not_depend_on_the_field_before(engine: CorrectingEngine,
     assert engine.bar(text, 5) == first
 
 
-def test_between_words_there_is_nothing_to_correct(engine: CorrectingEngine) -> None:
+def test_between_words_there_is_nothing_to_correct(engine: KeyboardEngine) -> None:
     assert engine.bar("what is teh ", 3).correction is None
 
 
 def test_a_subject_says_which_keyboard_it_is(tiny_checkpoint: Path) -> None:
     alone, full = ModelSubject(tiny_checkpoint, "onnx"), ModelSubject(tiny_checkpoint, "onnx", keyboard=FULL)
-    assert isinstance(full.engine(), CorrectingEngine)
+    assert isinstance(full.engine(), KeyboardEngine)
     assert full.describe() == f"{alone.describe()}, full"

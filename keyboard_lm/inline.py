@@ -1,0 +1,83 @@
+"""Inline prediction: several words ahead, as long as it is likely that they come exactly so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyboard_lm.context import Boundary, Path, Probabilities
+from keyboard_lm.errors import ConfigError
+from keyboard_lm.pieces import PieceTable
+from keyboard_lm.search import SearchOptions, find_words
+
+
+@dataclass(frozen=True)
+class InlineOptions:
+    """When to show ghost text.
+
+    Attributes:
+        threshold: least probability of all of it.
+        max_words: most words.
+        min_chars: shorter ghosts are not worth a glance.
+    """
+
+    threshold: float = 0.6
+    max_words: int = 5
+    min_chars: int = 3
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: naming all mistakes.
+        """
+        mistakes = [] if 0 < self.threshold < 1 else [f"threshold must be between 0 and 1, not {self.threshold!r}"]
+        mistakes += [
+            f"{name} must be at least 1" for name in ("max_words", "min_chars") if getattr(self, name) < 1
+        ]  # fmt: skip
+        if mistakes:
+            raise ConfigError("inline: " + "; ".join(mistakes))
+
+
+class _Continued(Boundary):
+    """The boundary that a path of whole words leads to, behind the same cached context."""
+
+    def __init__(self, boundary: Boundary, path: Path) -> None:
+        self._boundary = boundary
+        self._path = path
+
+    def probabilities(self, path: Path = ()) -> Probabilities:
+        return self._boundary.probabilities(self._path + path)
+
+    def is_known(self, path: Path) -> bool:
+        return self._boundary.is_known(self._path + path)
+
+    def may_expand(self, num_nodes: int) -> bool:
+        return self._boundary.may_expand(num_nodes + len(self._path))
+
+    def expand(self, paths: Sequence[Path]) -> None:
+        self._boundary.expand([self._path + path for path in paths])
+
+
+def continuation(
+    table: PieceTable, boundary: Boundary, path: Path, max_nodes: int, num_words: int = 1
+) -> list[tuple[str, float]] | None:
+    """Return the most probable words after whole words, each with its probability.
+
+    Args:
+        table: of the tokenizer's pieces.
+        boundary: where the words begin.
+        path: their pieces.
+        max_nodes: of one call of the network.
+        num_words: how many.
+
+    Returns:
+        None where the network would have to be asked and may not be, or the path is too long for a call.
+    """
+    if not boundary.is_known(path):
+        if len(path) > max_nodes or not boundary.may_expand(len(path)):
+            return None
+        boundary.expand([path])
+    options = SearchOptions(num_words=num_words, max_rounds=0)  # words of one piece: no further call
+    found = find_words(table, _Continued(boundary, path), "", options)
+    return [(word.text, word.probability) for word in found.words]

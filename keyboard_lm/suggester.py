@@ -1,0 +1,393 @@
+"""The suggestion bar: next words, completions, corrections, emoji and ghost text in one answer to one keystroke."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from keyboard_lm.backends.protocol import Backend
+from keyboard_lm.bar import Answer, Correction, Ghost, Kind, Request, Slot, Stage
+from keyboard_lm.boundaries import Boundaries, recent
+from keyboard_lm.budget import Budget
+from keyboard_lm.candidates import CandidateSearch
+from keyboard_lm.channel import Channel
+from keyboard_lm.context import Boundary, Path
+from keyboard_lm.corrector import Corrector, CorrectorOptions, Verdict
+from keyboard_lm.frequent_words import frequent_words
+from keyboard_lm.inline import InlineOptions, continuation
+from keyboard_lm.language import Language
+from keyboard_lm.layout import Layout
+from keyboard_lm.lexicon import MAX_FREQUENCY
+from keyboard_lm.personal.store import PersonalStore, PersonalView
+from keyboard_lm.pieces import fold
+from keyboard_lm.search import SearchOptions, SearchResult, find_words
+from keyboard_lm.text import TypedText, capitalise
+from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.word_scores import WordScorer
+
+
+@dataclass(frozen=True)
+class SuggesterOptions:
+    """How the bar is made.
+
+    Attributes:
+        num_slots: length of the bar.
+        finished_ratio: next words are offered behind a word that no space has ended yet where what is typed is this
+            many times as probable as all longer words that begin with it.
+        search: how far the search for words goes (its `num_words` is set by `num_slots`).
+        corrector: when to correct.
+        inline: when to show ghost text; None for never.
+        emoji: whether an emoji may take the last slot.
+    """
+
+    num_slots: int = 3
+    finished_ratio: float = 1.0
+    search: SearchOptions = field(default_factory=SearchOptions)
+    corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
+    inline: InlineOptions | None = field(default_factory=InlineOptions)
+    emoji: bool = True
+
+
+@dataclass
+class _Entry:
+    """A word on its way to a slot; of case variants the best."""
+
+    text: str
+    kind: Kind
+    log_joint: float
+    replaced: str
+
+
+class _Ranking:
+    """Words by folded text; those of the same letters are one."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, _Entry] = {}
+
+    def add(self, text: str, kind: Kind, log_joint: float, replaced: str) -> None:
+        known = self.entries.get(fold(text))
+        if known is None or log_joint > known.log_joint:
+            self.entries[fold(text)] = _Entry(text, kind, log_joint, replaced)
+
+    def best(self) -> list[_Entry]:
+        return sorted(self.entries.values(), key=lambda entry: (-entry.log_joint, entry.text))
+
+
+class Suggester:
+    """Answers keystrokes; the field itself is somebody else's (see `keyboard_lm.session`).
+
+    Every answer is a function of the request, of what has been learned, and of how many calls the budget allowed.
+
+    Args:
+        backend: the network; nobody else may use its cache.
+        tokenizer: the one it was trained with.
+        language: what is typed.
+        layout: the keyboard it is typed on.
+        personal: what was learned from the writer; None for nothing.
+        options: how to answer.
+        is_offensive: words that are never offered; None for those the lexicon marks.
+        clock: seconds that only go forward.
+
+    Raises:
+        ConfigError: the KV cache is too small for a context and a tree.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        language: Language,
+        layout: Layout,
+        personal: PersonalStore | None = None,
+        options: SuggesterOptions | None = None,
+        is_offensive: Callable[[str], bool] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.options = options or SuggesterOptions()
+        self.language = language
+        self._form = tokenizer.form
+        self._personal = personal
+        self._is_offensive = is_offensive or language.lexicon.is_offensive
+        self._clock = clock
+        # One more than is shown: the typed word itself may be among them.
+        self._search = replace(self.options.search, num_words=self.options.num_slots + 1)
+        self._boundaries = Boundaries(backend, tokenizer, self._search.max_nodes, clock)
+        self._scorer = WordScorer(tokenizer, self._search.max_nodes)
+        channel = Channel(layout, language.lexicon.alphabet, language.channel)
+        self._candidates = CandidateSearch(language.lexicon, channel)
+        self._corrector = Corrector(
+            self._candidates, tokenizer, self._boundaries.at_once, self.options.corrector, self._is_protected,
+            self._search.max_nodes,
+        )  # fmt: skip
+
+    @property
+    def num_model_calls(self) -> int:
+        """Calls of the network since construction."""
+        return self._boundaries.cache.num_calls
+
+    def forget(self) -> None:
+        """Drop what the network has computed for earlier texts."""
+        self._boundaries.cache.forget()
+
+    def answer(self, request: Request, budget: Budget | None = None) -> Answer:
+        """Return the bar for a request.
+
+        Args:
+            request: the field.
+            budget: of this answer; None for as many calls as it takes. What it does not allow is left out: first
+                branches of the word search, then all of them, then a new distribution, and with it the model.
+        """
+        begun = self._clock()
+        cache = self._boundaries.cache
+        calls_before = cache.num_calls
+        typed = self._form.split_typed(recent(request.text))
+        cache.may_call = budget.may_call if budget is not None else None
+        try:
+            boundary = self._boundaries.at_once(typed)
+            num_fed = cache.num_calls - calls_before
+            view = self._personal.view(typed.messages[-1]) if self._personal is not None else None
+            make = self._in_word if typed.partial else self._between_words
+            made = make(request, typed, boundary, view)
+        finally:
+            cache.may_call = None
+        num_calls = cache.num_calls - calls_before
+        return replace(
+            made,
+            stage=_stage(budget, boundary, num_fed, num_calls),
+            num_model_calls=num_calls,
+            device_ms=budget.spent_ms if budget is not None else 0.0,
+            host_ms=(self._clock() - begun) * 1000,
+            revision=request.revision,
+        )
+
+    def _is_protected(self, word: str) -> bool:
+        store = self._personal
+        if store is None:
+            return False
+        return store.is_protected(word) or (store.is_known(word) and not self.language.lexicon.known(word))
+
+    # Between words
+
+    def _between_words(
+        self, request: Request, typed: TypedText, boundary: Boundary | None, view: PersonalView | None
+    ) -> Answer:
+        ranking = _Ranking()
+        words = self._next_words(boundary, view)
+        for text, probability in words:
+            ranking.add(self._as_next(text, typed, request), "next_word", _log(probability), "")
+        slots = [Slot(entry.text, entry.kind, math.exp(entry.log_joint), "") for entry in ranking.best()]
+        ghost = None
+        if boundary is not None and words:
+            text, probability = max(words, key=lambda item: item[1])
+            ghost = self._ghost(boundary, text, self._as_next(text, typed, request), probability)
+        return Answer(tuple(slots[: self.options.num_slots]), ghost=ghost)
+
+    def _next_words(self, boundary: Boundary | None, view: PersonalView | None) -> list[tuple[str, float]]:
+        words: list[tuple[str, float]] = []
+        if boundary is not None:
+            found = find_words(self._boundaries.table, boundary, "", self._search).words
+            words = [(word.text, word.probability) for word in found]
+        words = list(self._mixed(words, "", boundary, view))
+        return words or [(text, self._frequency(frequency)) for text, frequency in self._frequent("")]
+
+    def _mixed(
+        self, words: Sequence[tuple[str, float]], prefix: str, boundary: Boundary | None, view: PersonalView | None
+    ) -> Iterator[tuple[str, float]]:
+        """Yield the model's words and the writer's own, each with its probability; no offensive ones."""
+        keys = {fold(text) for text, _ in words}
+        for text, probability in words:
+            if not self._is_offensive(text):
+                yield text, view.mix(probability, text) if view is not None else probability
+        if view is None:
+            return
+        own = [text for text in view.candidates(prefix, self.options.num_slots + 1) if fold(text) not in keys]
+        own = [text for text in own if not self._is_offensive(text)]
+        known = [0.0] * len(own)
+        if boundary is not None and own:
+            bounds, is_exact = self._scorer.look(boundary, [(text,) for text in own])
+            known = [float(bound) if exact else 0.0 for bound, exact in zip(bounds, is_exact, strict=True)]
+        for text, probability in zip(own, known, strict=True):
+            yield text, view.mix(probability, text)
+
+    def _frequent(self, prefix: str) -> list[tuple[str, int]]:
+        found = frequent_words(self.language.lexicon, prefix, self.options.num_slots + 1)
+        return [(text, frequency) for text, frequency in found if not self._is_offensive(text)]
+
+    def _frequency(self, frequency: int) -> float:
+        nats = (frequency - MAX_FREQUENCY) * self._candidates.options.nats_per_step
+        return self.options.corrector.frequency_mix * math.exp(nats)
+
+    @staticmethod
+    def _as_next(text: str, typed: TypedText, request: Request) -> str:
+        if request.shift == "lock":
+            return text.upper()
+        is_capital = typed.starts_sentence if request.shift is None else request.shift == "on"
+        return capitalise(text) if is_capital else text
+
+    # In a word
+
+    def _in_word(
+        self, request: Request, typed: TypedText, boundary: Boundary | None, view: PersonalView | None
+    ) -> Answer:
+        word = typed.partial
+        prefix = fold(word[0]) + word[1:] if typed.starts_sentence else word
+        result = None if boundary is None else find_words(self._boundaries.table, boundary, prefix, self._search)
+        found = [] if result is None else [(each.text, each.probability) for each in result.words]
+        ranking = _Ranking()
+        for text, probability in self._mixed(found, prefix, boundary, view):
+            ranking.add(_as_typed(text, word), "completion", _log(probability), word)
+        ranking.entries.pop(fold(word), None)
+        if len(ranking.entries) < self.options.num_slots:
+            for text, frequency in self._frequent(word):
+                if fold(text) != fold(word):
+                    ranking.add(_as_typed(text, word), "completion", _log(self._frequency(frequency)), word)
+        # The corrector reads the word off the end of the text, which may be written with other signs ("’").
+        verdict = Verdict()
+        if request.text.endswith(word):
+            verdict = self._corrector.judge(recent(request.text), request.taps, view.mix if view is not None else None)
+        literal_log = -math.inf
+        for hypothesis in verdict.hypotheses:
+            if hypothesis.is_literal:
+                literal_log = hypothesis.log_joint
+            elif not self._is_offensive(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
+                kind: Kind = "completion" if _continues(hypothesis.text, word) else "correction"
+                ranking.add(hypothesis.text, kind, hypothesis.log_joint, hypothesis.replaced)
+        correction = self._correction(request, verdict)
+        slots = self._arranged(ranking, correction, word, literal_log)
+        if correction is not None or result is None or boundary is None:
+            return Answer(tuple(slots), correction)
+        slots, ghost = self._ahead(slots, word, typed, boundary, result, view)
+        return Answer(tuple(slots), ghost=ghost)
+
+    def _correction(self, request: Request, verdict: Verdict) -> Correction | None:
+        best = verdict.correction
+        if best is None or not request.may_correct or self._is_offensive(best.text):
+            return None
+        if self._personal is not None and self._personal.is_blocked(best.replaced, best.text):
+            return None
+        return Correction(best.replaced, best.text)
+
+    def _arranged(self, ranking: _Ranking, correction: Correction | None, word: str, literal_log: float) -> list[Slot]:
+        """Return the bar, best first.
+
+        What a space would put in is among the first two, and what it would replace among the first three: a bar of
+        fewer leaves that to backspace.
+        """
+        entries = ranking.best()
+        total = math.fsum(math.exp(entry.log_joint) for entry in entries) + math.exp(literal_log)
+        slots = [
+            Slot(entry.text, entry.kind, math.exp(entry.log_joint) / total if total else 0.0, entry.replaced)
+            for entry in entries
+        ]
+        num_slots = self.options.num_slots
+        if correction is None:
+            return slots[:num_slots]
+        first = next(
+            (slot for slot in slots if (slot.text, slot.replaced) == (correction.text, correction.replaced)),
+            Slot(correction.text, "correction", 0.0, correction.replaced),
+        )
+        literal = Slot(word, "literal", math.exp(literal_log) / total if total else 0.0, word)
+        others = [slot for slot in slots if slot.text != first.text]
+        ahead = [slot for slot in others[:1] if slot.probability > first.probability]
+        behind = others[len(ahead) : 1]
+        rest = others[1:]
+        return [*ahead, replace(first, kind="correction"), *behind, literal, *rest][:num_slots]
+
+    def _ahead(
+        self,
+        slots: list[Slot],
+        word: str,
+        typed: TypedText,
+        boundary: Boundary,
+        result: SearchResult,
+        view: PersonalView | None,
+    ) -> tuple[list[Slot], Ghost | None]:
+        """Add what may come after the word under the cursor, where that is likely finished, and the ghost text."""
+        total = result.prefix_probability
+        if not total:
+            return slots, None
+        finished = min(1.0, result.typed_probability / total)
+        is_finished = finished > 0 and finished >= self.options.finished_ratio * (1 - finished)
+        ghost = None
+        if is_finished:
+            path = self._path(fold(word) if typed.starts_sentence else word)
+            found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes, self._search.num_words)
+            following = [(text, finished * share) for text, share in found or () if not self._is_offensive(text)]
+            slots = sorted(
+                [*slots, *(Slot(text, "next_word", share) for text, share in following)],
+                key=lambda slot: -slot.probability,
+            )[: self.options.num_slots]
+            if following:
+                ghost = self._ghost(boundary, following[0][0], f" {following[0][0]}", following[0][1], path)
+            slots = self._with_emoji(slots, word)
+        elif slots and (first := slots[0]).text.startswith(word) and first.kind == "completion":
+            ghost_text = first.text[len(word) :]
+            mass = next((each.probability for each in result.words if fold(each.text) == fold(first.text)), 0.0)
+            written = next((each.text for each in result.words if fold(each.text) == fold(first.text)), first.text)
+            ghost = self._ghost(boundary, written, ghost_text, min(1.0, mass / total))
+        return slots, ghost
+
+    def _with_emoji(self, slots: list[Slot], word: str) -> list[Slot]:
+        found = self.language.emoji.find(word, 1) if self.options.emoji and self.options.num_slots > 2 else ()
+        kept = slots[: self.options.num_slots - len(found)]
+        return [*kept, *(Slot(emoji, "emoji", 0.0, word) for emoji in found)]
+
+    def _path(self, *words: str) -> Path:
+        return self._scorer.path(words)
+
+    def _ghost(
+        self, boundary: Boundary, written: str, text: str, probability: float, before: Path = ()
+    ) -> Ghost | None:
+        """Return a first word and as many after it as are likely enough together; None where it is not.
+
+        Args:
+            boundary: where the word under the cursor begins.
+            written: the first word as the model has it.
+            text: as it would stand behind the cursor.
+            probability: of it.
+            before: pieces between the boundary and the first word.
+        """
+        options = self.options.inline
+        if options is None or probability < options.threshold:
+            return None
+        path = before + self._path(written)
+        num_words = 1
+        while num_words < options.max_words:
+            found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes)
+            if not found or probability * found[0][1] < options.threshold or self._is_offensive(found[0][0]):
+                break
+            word, share = found[0]
+            text, probability, path = f"{text} {word}", probability * share, path + self._path(word)
+            num_words += 1
+        return Ghost(text, probability) if len(text) >= options.min_chars else None
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def _continues(text: str, word: str) -> bool:
+    return len(text) > len(word) and fold(text).startswith(fold(word)) and " " not in text
+
+
+def _replaced(verdict: Verdict) -> str | None:
+    return verdict.correction.replaced if verdict.correction is not None else None
+
+
+def _as_typed(text: str, typed: str) -> str:
+    """Return a word with the capitals that were typed: the first letter's, or all of them."""
+    if len(typed) > 1 and typed.isupper():
+        return text.upper()
+    return capitalise(text) if typed[0].isupper() else text
+
+
+def _stage(budget: Budget | None, boundary: Boundary | None, num_fed: int, num_calls: int) -> Stage:
+    if boundary is None:
+        return "personal_and_lexicon"
+    if budget is None or not budget.was_refused:
+        return "full"
+    if num_calls > num_fed:
+        return "fewer_branches"
+    return "no_branches" if num_fed else "cached"

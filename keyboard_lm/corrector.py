@@ -26,6 +26,8 @@ _TINY = 1e-30
 _LOG_UNSEEN = math.log(1e-6)  # frequency of letters that make no word, where the network cannot be asked
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
+_MAX_JUDGED = 8
+_MAX_RECONSIDERED = 3
 _LOG_MISWRITTEN = math.log(0.5)  # of leaving out an apostrophe or a capital where what is left is no word
 
 
@@ -45,6 +47,8 @@ class CorrectorOptions:
             has learned of them from those who did.
         frequency_mix: how much the lexicon's frequency counts against the network in a word's probability.
         least_frequency: of both words that a missing space is put between.
+        reconsider_ratio: for the word before the last, now that the next one is known.
+        reconsider_margin: how much less probable than what was typed a word may have been, to be thought of again.
         max_letters: longer words are left alone.
         max_calls: of the network, for candidates of several pieces.
     """
@@ -55,13 +59,22 @@ class CorrectorOptions:
     miswritten_weight: float = 0.01
     frequency_mix: float = 0.02
     least_frequency: int = 60
+    reconsider_ratio: float = 30.0
+    reconsider_margin: float = 100.0
     max_letters: int = 24
     max_calls: int = 1
 
     def __post_init__(self) -> None:
         mistakes = [
             f"{name} must be positive, not {getattr(self, name)!r}"
-            for name in ("unknown_ratio", "known_ratio", "case_ratio", "max_letters")
+            for name in (
+                "unknown_ratio",
+                "known_ratio",
+                "case_ratio",
+                "reconsider_ratio",
+                "reconsider_margin",
+                "max_letters",
+            )
             if not getattr(self, name) > 0
         ]
         if not 0 <= self.frequency_mix < 1:
@@ -79,12 +92,14 @@ class Hypothesis:
         text: what it would be written as.
         log_joint: logarithm of P(text | context) x P(taps | text).
         posterior: its share among all hypotheses.
+        log_channel: logarithm of P(taps | text), relative to that of typing these letters on purpose.
     """
 
     replaced: str
     text: str
     log_joint: float
     posterior: float
+    log_channel: float = 0.0
 
     @property
     def is_literal(self) -> bool:
@@ -119,6 +134,8 @@ class _Reading:
 class Corrector:
     """Corrects words.
 
+    The word before the last is thought of again if it was judged in its turn, when it was the last.
+
     Args:
         search: for the words that may have been meant.
         tokenizer: of the network.
@@ -146,7 +163,12 @@ class Corrector:
         self._scorer = WordScorer(tokenizer, max_nodes)
         self._boundary_of = boundary_of
         self._is_protected = is_protected
+        self._judged: dict[str, tuple[Hypothesis, ...]] = {}  # by text: what else the last words may have been
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
+
+    def forget(self) -> None:
+        """Drop what earlier words may still turn out to have been."""
+        self._judged.clear()
 
     def judge(self, text: str, taps: Sequence[Tap | None] = (), prior: Prior | None = None) -> Verdict:
         """Say what was meant by the word that ends a text, and whether to correct it.
@@ -169,7 +191,9 @@ class Corrector:
                 readings.append(reading)
         readings += self._splits(typed)
         found = self._joined(text, typed, prior) or self._weighed(readings, self._boundary_of(typed), prior)
-        return self._verdict(word, found)
+        verdict = self._verdict(word, found)
+        self._remember(text, word, verdict)
+        return self._reconsidered(text, typed) or verdict if verdict.correction is None else verdict
 
     def protects(self, text: str, word: str) -> bool:
         """Return whether a word must stay: digits, addresses, capitals inside or throughout, and what was learned."""
@@ -281,6 +305,42 @@ class Corrector:
         best = found[0]
         return found if not best.is_literal and _ratio(found) >= self.options.unknown_ratio else []
 
+    def _remember(self, text: str, word: str, verdict: Verdict) -> None:
+        # What the word may still turn out to be, once the next one is there.
+        if len(self._judged) >= _MAX_JUDGED:
+            self._judged.pop(next(iter(self._judged)))
+        least = math.log(self.options.reconsider_margin)
+        literal = next(each for each in verdict.hypotheses if each.is_literal)
+        others = [each for each in verdict.hypotheses if each.replaced == word and " " not in each.text]
+        kept = [each for each in others if each.is_literal or each.log_joint >= literal.log_joint - least]
+        self._judged[text] = tuple(kept[: _MAX_RECONSIDERED + 1]) if verdict.correction is None else ()
+
+    def _reconsidered(self, text: str, typed: TypedText) -> Verdict | None:
+        """Return what the word before the last becomes if the one under the cursor makes it implausible."""
+        right = typed.partial
+        before = text[: -len(right)]
+        earlier_text = before[:-1]
+        hypotheses = self._judged.get(earlier_text, ())
+        if before[-1:] != SPACE or len(hypotheses) < 2 or not self._lexicon.known(right):
+            return None
+        earlier = self._form.split_typed(earlier_text)
+        left = earlier.partial
+        boundary = self._boundary_of(earlier) if earlier_text.endswith(left) and left else None
+        literal = next((each for each in hypotheses if each.is_literal), None)
+        if boundary is None or literal is None or literal.text != left:
+            return None
+        readings = []
+        for each in sorted(hypotheses, key=lambda one: not one.is_literal):
+            token = self._token(each.text, earlier)
+            if token is None:
+                return None
+            both = f"{left} {right}", f"{each.text} {right}"
+            readings.append(_Reading(*both, each.log_channel, (((token, right), 1.0),)))
+        found = self._weighed(readings, boundary, None)
+        if found[0].is_literal or _ratio(found) < self.options.reconsider_ratio:
+            return None
+        return Verdict(tuple(found), found[0])
+
     def _weighed(self, readings: list[_Reading], boundary: Boundary | None, prior: Prior | None) -> list[Hypothesis]:
         """Return hypotheses, the most probable first. Of the readings, the first is the literal.
 
@@ -310,7 +370,9 @@ class Corrector:
         unique: dict[str, Hypothesis] = {}
         for joint, reading in sorted(zip(joints, readings, strict=True), key=lambda pair: (-pair[0], pair[1].text)):
             share = math.exp(joint - best) / total
-            unique.setdefault(reading.text, Hypothesis(reading.replaced, reading.text, joint, share))
+            unique.setdefault(
+                reading.text, Hypothesis(reading.replaced, reading.text, joint, share, reading.log_channel)
+            )
         return list(unique.values())
 
     def _bounds(

@@ -99,6 +99,8 @@ class Lexicon:
         self.best_frequency = self._best_frequencies()
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
         self.entries_of = lru_cache(maxsize=4096)(self._entries_of)
+        self.text = lru_cache(maxsize=16384)(self._text)
+        self.is_offensive = lru_cache(maxsize=4096)(self._is_offensive)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -111,7 +113,7 @@ class Lexicon:
         """Return the frequency (0 to 255, log scale) of a word in whichever case has the highest; 0 if not known."""
         return max((int(self.frequencies[entry]) for entry in self.entries_of(word)), default=0)
 
-    def is_offensive(self, word: str) -> bool:
+    def _is_offensive(self, word: str) -> bool:
         """Return whether a word, in any case, must not be offered."""
         return any(bool(self.flags[entry] & OFFENSIVE) for entry in self.entries_of(word))
 
@@ -136,7 +138,7 @@ class Lexicon:
         node = self.node_of(fold(word))
         return range(int(self.first_entry[node]), int(self.first_entry[node + 1])) if node is not None else range(0)
 
-    def text(self, entry: int) -> str:
+    def _text(self, entry: int) -> str:
         """Return the word of an entry, as cased."""
         node = int(self.nodes[entry])
         numbers = []

@@ -43,7 +43,7 @@ class SuggesterOptions:
     """
 
     num_slots: int = 3
-    finished_ratio: float = 1.0
+    finished_ratio: float = 2.0
     search: SearchOptions = field(default_factory=SearchOptions)
     corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
     inline: InlineOptions | None = field(default_factory=InlineOptions)
@@ -78,7 +78,8 @@ class _Ranking:
 class Suggester:
     """Answers keystrokes; the field itself is somebody else's (see `keyboard_lm.session`).
 
-    Every answer is a function of the request, of what has been learned, and of how many calls the budget allowed.
+    An answer depends on the request, on what has been learned, on how many calls the budget allowed, and on whether the
+    word before the last was asked about when it was the last.
 
     Args:
         backend: the network; nobody else may use its cache.
@@ -130,6 +131,7 @@ class Suggester:
     def forget(self) -> None:
         """Drop what the network has computed for earlier texts."""
         self._boundaries.cache.forget()
+        self._corrector.forget()
 
     def answer(self, request: Request, budget: Budget | None = None) -> Answer:
         """Return the bar for a request.

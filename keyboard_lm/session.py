@@ -183,6 +183,10 @@ class Session:
         self.shown = replace(answer, slots=arranged(answer.slots, self.shown.slots))
         return True
 
+    def next_letters(self) -> dict[str, float]:
+        """Return how probable each letter is to be typed next, as far as the network has been asked already."""
+        return self._suggester.next_letters(self.request())
+
     def forget(self) -> None:
         """Drop what the network has computed for earlier texts; nothing that was learned."""
         self._suggester.forget()

@@ -20,6 +20,7 @@ from keyboard_lm.inline import InlineOptions, continuation
 from keyboard_lm.language import Language
 from keyboard_lm.layout import Layout
 from keyboard_lm.lexicon import MAX_FREQUENCY
+from keyboard_lm.next_letters import next_letters
 from keyboard_lm.personal.store import PersonalStore, PersonalView
 from keyboard_lm.pieces import fold
 from keyboard_lm.search import SearchOptions, SearchResult, find_words
@@ -163,6 +164,20 @@ class Suggester:
             host_ms=(self._clock() - begun) * 1000,
             revision=request.revision,
         )
+
+    def next_letters(self, request: Request) -> dict[str, float]:
+        """Return how probable each letter is to be typed next (see `keyboard_lm.next_letters`).
+
+        The network is not asked: where it has not been asked for an answer yet, there is none.
+        """
+        typed = self._form.split_typed(recent(request.text))
+        cache = self._boundaries.cache
+        cache.may_call = lambda _num_tokens: False
+        try:
+            boundary = self._boundaries.at_once(typed)
+        finally:
+            cache.may_call = None
+        return {} if boundary is None else next_letters(self._boundaries.table, boundary, typed.partial)
 
     def _is_protected(self, word: str) -> bool:
         store = self._personal

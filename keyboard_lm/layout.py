@@ -122,17 +122,23 @@ def _is_length(value: object) -> bool:
 
 
 @cache
+def layout_names() -> tuple[str, ...]:
+    """Return the layouts that ship with the package."""
+    folder = resources.files("keyboard_lm").joinpath("layouts")
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+@cache
 def load_layout(name: str = "qwerty") -> Layout:
     """Return a layout that ships with the package.
 
     Raises:
         ConfigError: no such layout; the message lists those there are.
     """
-    folder = resources.files("keyboard_lm").joinpath("layouts")
-    names = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
-    if name not in names:
-        raise ConfigError(f"no layout {name!r}; choose one of: {', '.join(names)}")
-    return parse_layout(name, tomllib.loads(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")))
+    if name not in layout_names():
+        raise ConfigError(f"no layout {name!r}; choose one of: {', '.join(layout_names())}")
+    path = resources.files("keyboard_lm").joinpath("layouts", f"{name}.toml")
+    return parse_layout(name, tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def parse_layout(name: str, values: Mapping[str, Any]) -> Layout:

@@ -12,7 +12,7 @@ from keyboard_lm.bar import Answer, Correction, Request, Shift, arranged
 from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, Budget, CallCost, load_device
 from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.editor import Editor, EditorOptions
-from keyboard_lm.events import Edit, Event, FieldStarted, FinishedWord, Typed, Undone
+from keyboard_lm.events import Backspaced, Edit, Event, FieldStarted, FinishedWord, ShiftPressed, Typed, Undone
 from keyboard_lm.language import load_language
 from keyboard_lm.layout import load_layout
 from keyboard_lm.personal import PersonalStore, PersonalStoreError
@@ -139,8 +139,8 @@ class Session:
             event = replace(event, correction=self._pending())
         edit = self._editor.apply(event)
         self.revision += 1
-        if isinstance(event, FieldStarted):
-            self.shown = Answer(revision=-1)
+        if not isinstance(event, (Typed, Backspaced, ShiftPressed)):
+            self.shown = Answer(revision=-1)  # another place: nothing has to stay where it was
         if edit.undone is not None:
             self._undone(edit.undone)
         for word in edit.finished:

@@ -1,9 +1,10 @@
-"""`keyboard-lm suggest`: the suggestion bar for a text."""
+"""`keyboard-lm suggest`: the suggestion bar for a text, as a phone would show it."""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -12,39 +13,76 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND, load_backend
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
+from keyboard_lm.bar import Answer, Slot
+from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.errors import DataError
-from keyboard_lm.predictor import Predictor, PredictorOptions, Suggestions
+from keyboard_lm.events import FieldStarted
+from keyboard_lm.layout import layout_names
+from keyboard_lm.session import Session, SessionOptions
+from keyboard_lm.suggester import SuggesterOptions
 
 
 @click.command()
 @click.argument("text", required=False)
-@click.option("-n", "num_suggestions", type=click.IntRange(1, 20), default=3, show_default=True, help="Words shown.")
+@click.option("-n", "num_slots", type=click.IntRange(1, 20), default=3, show_default=True, help="Slots of the bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of one step.")
+@click.option("--device", type=click.Choice(device_names()), default=DEFAULT_DEVICE, show_default=True, metavar="NAME")
+@click.option("--budget-ms", type=click.FloatRange(min=0), default=BUDGET_MS, show_default=True, help="On the device.")
+@click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
+@click.option("--learned", type=click.Path(path_type=Path), help="Personal file, which is read only.")
 def command(
-    text: str | None, num_suggestions: int, as_json: bool, model: Path | None, backend: str, threads: int | None
+    text: str | None,
+    num_slots: int,
+    as_json: bool,
+    model: Path | None,
+    backend: str,
+    threads: int | None,
+    device: str,
+    budget_ms: float,
+    layout: str,
+    learned: Path | None,
 ) -> None:
     """Show the suggestion bar for TEXT.
 
-    Without TEXT, or with "-", each line of standard input is a text of its own. Text that ends inside a word is
-    completed; after a space, a finished word or punctuation the bar holds next words.
+    Without TEXT, or with "-", each line of standard input is a text of its own. The word that TEXT ends in is completed
+    and corrected: what a space would put in its place is marked, and what was typed stands in quotes. After a space,
+    and after a word that is likely to be finished, the bar holds next words.
     """
     texts = _stdin_lines() if text is None or text == "-" else iter([_checked(text)])
     begun = time.perf_counter()
-    checkpoint = Checkpoint.load(model or bundled_folder())
-    network = load_backend(backend, checkpoint, num_threads=threads)
-    predictor = Predictor(network, checkpoint.tokenizer, PredictorOptions(num_suggestions=num_suggestions))
+    options = SessionOptions(
+        layout=layout,
+        device=device,
+        budget_ms=budget_ms,
+        personal=_existing(learned),
+        backend=backend,
+        num_threads=threads,
+        suggester=SuggesterOptions(num_slots=num_slots),
+    )
+    session = Session.open(model, options)
     load_ms = (time.perf_counter() - begun) * 1000
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter shows "?"
     for line in texts:
-        bar = predictor.suggest(line)
-        click.echo(_as_json(line, bar, load_ms) if as_json else _as_text(bar, load_ms))
+        session.apply(FieldStarted(line))
+        answer = session.suggest()
+        if as_json:
+            click.echo(_as_json(line, answer, device, load_ms))
+        else:
+            click.echo(_as_text(answer, device, budget_ms, load_ms))
         load_ms = 0.0
+    for warning in session.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _existing(learned: Path | None) -> Path | None:
+    if learned is not None and not learned.exists():
+        raise DataError(f"{learned}: no such file; `keyboard-lm type --learn {learned}` makes one")
+    return learned
 
 
 def _stdin_lines() -> Iterator[str]:
@@ -76,16 +114,40 @@ def _checked(text: str) -> str:
     return text
 
 
-def _as_text(bar: Suggestions, load_ms: float) -> str:
-    words = "  |  ".join(f"{item.text} {item.probability:.1%}" for item in bar.items) or "(no word)"
-    times = bar.timings
-    total_ms = load_ms + times.tokenize_ms + times.forward_ms + times.search_ms
-    return (
-        f"{words}\n  {total_ms:.1f} ms: load {load_ms:.1f}, tokenize {times.tokenize_ms:.1f}, "
-        f"model {times.forward_ms:.1f}, search {times.search_ms:.1f}"
-    )
+def _as_text(answer: Answer, device: str, budget_ms: float, load_ms: float) -> str:
+    """Return the bar, one line if it fits the terminal, the ghost text, and what it took."""
+    separator, indent = "  |  ", "  "
+    plain = [_shown(slot, answer) for slot in answer.slots]
+    styled = [_styled(slot, shown, answer) for slot, shown in zip(answer.slots, plain, strict=True)]
+    is_wide = len(separator.join(plain)) <= shutil.get_terminal_size().columns or not sys.stdout.isatty()
+    lines = [(separator if is_wide else "\n").join(styled) or "(no word)"]
+    if answer.ghost is not None:
+        lines.append(f"{indent}ahead: " + click.style(answer.ghost.text, dim=True) + f" {answer.ghost.probability:.1%}")
+    calls = f"{answer.num_model_calls} model call{'s' * (answer.num_model_calls != 1)}"
+    host = f"{answer.host_ms:.1f} ms here" + (f" after {load_ms:.0f} to load" if load_ms else "")
+    stage = answer.stage.replace("_", " ")
+    lines.append(f"{indent}{host}; {calls}: {answer.device_ms:.1f} of {budget_ms:g} ms on {device} (estimate), {stage}")
+    return "\n".join(lines)
 
 
-def _as_json(text: str, bar: Suggestions, load_ms: float) -> str:
-    items = [asdict(item) for item in bar.items]
-    return json.dumps({"text": text, "suggestions": items, "time": {"load_ms": load_ms, **asdict(bar.timings)}})
+def _shown(slot: Slot, answer: Answer) -> str:
+    if slot.kind == "literal":
+        return f"\u201c{slot.text}\u201d"
+    if slot.kind == "emoji":
+        return slot.text
+    return f"{slot.text}{'*' * _is_correction(slot, answer)} {slot.probability:.1%}"
+
+
+def _styled(slot: Slot, shown: str, answer: Answer) -> str:
+    return click.style(shown, bold=True) if _is_correction(slot, answer) else shown
+
+
+def _is_correction(slot: Slot, answer: Answer) -> bool:
+    made = answer.correction
+    return made is not None and (slot.replaced, slot.text) == (made.replaced, made.text)
+
+
+def _as_json(text: str, answer: Answer, device: str, load_ms: float) -> str:
+    values = asdict(answer)
+    del values["revision"]
+    return json.dumps({"text": text, **values, "device": device, "load_ms": load_ms})

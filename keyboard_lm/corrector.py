@@ -59,7 +59,7 @@ class CorrectorOptions:
     miswritten_weight: float = 0.01
     frequency_mix: float = 0.02
     least_frequency: int = 60
-    reconsider_ratio: float = 30.0
+    reconsider_ratio: float = 10.0
     reconsider_margin: float = 100.0
     max_letters: int = 24
     max_calls: int = 1

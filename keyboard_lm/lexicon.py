@@ -138,14 +138,17 @@ class Lexicon:
         node = self.node_of(fold(word))
         return range(int(self.first_entry[node]), int(self.first_entry[node + 1])) if node is not None else range(0)
 
-    def _text(self, entry: int) -> str:
-        """Return the word of an entry, as cased."""
-        node = int(self.nodes[entry])
+    def prefix(self, node: int) -> str:
+        """Return the folded letters on the way to a node."""
         numbers = []
         while node != ROOT:
             numbers.append(int(self.letters[node]))
             node = int(self.parents[node])
-        folded = "".join(self.alphabet[number - 1] for number in reversed(numbers))
+        return "".join(self.alphabet[number - 1] for number in reversed(numbers))
+
+    def _text(self, entry: int) -> str:
+        """Return the word of an entry, as cased."""
+        folded = self.prefix(int(self.nodes[entry]))
         capitals = int(self.capitals[entry])
         if not capitals:
             return folded

@@ -20,6 +20,7 @@ from keyboard_lm.inline import InlineOptions, continuation
 from keyboard_lm.language import Language
 from keyboard_lm.layout import Layout
 from keyboard_lm.lexicon import MAX_FREQUENCY
+from keyboard_lm.mistyped_prefixes import mistyped_completions
 from keyboard_lm.next_letters import next_letters
 from keyboard_lm.personal.store import PersonalStore, PersonalView
 from keyboard_lm.pieces import fold
@@ -37,6 +38,7 @@ class SuggesterOptions:
         num_slots: length of the bar.
         finished_ratio: next words are offered behind a word that no space has ended yet where what is typed is this
             many times as probable as all longer words that begin with it.
+        num_mistyped: as many other beginnings that may have been meant by the letters are completed, too.
         search: how far the search for words goes (its `num_words` is set by `num_slots`).
         corrector: when to correct.
         inline: when to show ghost text; None for never.
@@ -45,6 +47,7 @@ class SuggesterOptions:
 
     num_slots: int = 3
     finished_ratio: float = 2.0
+    num_mistyped: int = 6
     search: SearchOptions = field(default_factory=SearchOptions)
     corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
     inline: InlineOptions | None = field(default_factory=InlineOptions)
@@ -264,6 +267,8 @@ class Suggester:
         verdict = Verdict()
         if request.text.endswith(word):
             verdict = self._corrector.judge(recent(request.text), request.taps, view.mix if view is not None else None)
+        if boundary is not None:
+            self._add_mistyped(ranking, request, prefix, word, boundary, view)
         literal_log = -math.inf
         for hypothesis in verdict.hypotheses:
             if hypothesis.is_literal:
@@ -277,6 +282,25 @@ class Suggester:
             return Answer(tuple(slots), correction)
         slots, ghost = self._ahead(slots, word, typed, boundary, result, view)
         return Answer(tuple(slots), ghost=ghost)
+
+    def _add_mistyped(
+        self,
+        ranking: _Ranking,
+        request: Request,
+        prefix: str,
+        word: str,
+        boundary: Boundary,
+        view: PersonalView | None,
+    ) -> None:
+        """Add words whose beginning may have been meant by what was typed."""
+        num = self.options.num_mistyped
+        taps = tuple(request.taps[-len(word) :]) if len(request.taps) >= len(word) else ()
+        if not num or not word.isalpha():
+            return
+        found = mistyped_completions(self._candidates, self._boundaries.table, boundary, prefix, taps, num)
+        for text, probability, log_likelihood in found:
+            probability = view.mix(probability, text) if view is not None else probability
+            ranking.add(_as_typed(text, word), "correction", _log(probability) + log_likelihood, word)
 
     def _correction(self, request: Request, verdict: Verdict) -> Correction | None:
         best = verdict.correction

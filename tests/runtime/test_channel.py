@@ -166,6 +166,26 @@ def test_a_narrow_beam_keeps_the_frequent_words() -> None:
     assert search.find("thrn")[0].text == "then"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("thjinl", "think"),
+        ("anbfd", "and"),
+        ("thknmk", "think"),
+        ("lpla", "plan"),
+        ("wi", "will"),
+        ("fjirewoo", "firewood"),
+        ("helpzs", "helps"),
+        ("porgrazm", "program"),
+        ("it's", "its"),
+    ],
+)
+def test_a_word_with_two_errors_is_still_a_candidate(typed: str, meant: str) -> None:
+    lexicon = build_lexicon([Entry(meant, 100), Entry(_ALPHABET, 1)])
+    search = CandidateSearch(lexicon, Channel(load_layout(), lexicon.alphabet))
+    assert meant in {candidate.text for candidate in search.find(typed)}
+
+
 def test_nothing_typed_has_no_candidates(channel: Channel) -> None:
     lexicon = build_lexicon([Entry(_ALPHABET, 1)])
     assert CandidateSearch(lexicon, channel).find("") == []

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyboard_lm.channel import Channel, load_channel_parameters
 from keyboard_lm.errors import ConfigError
-from keyboard_lm.layout import Layout, Row, Tap, load_layout, parse_layout
+from keyboard_lm.layout import Layout, Row, Tap, layout_names, load_layout, parse_layout
+from keyboard_lm.lexicon import load_lexicon
 
 QWERTY = load_layout()
 
@@ -83,3 +85,28 @@ def test_a_layout_file_with_other_keys_is_refused(values: dict[str, object], mes
 def test_an_unknown_layout_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"no layout 'maltron'; choose one of: .*qwerty"):
         load_layout("maltron")
+
+
+@pytest.mark.parametrize("name", layout_names())
+def test_a_shipped_layout_has_every_letter_once_and_hits_it(name: str) -> None:
+    layout = load_layout(name)
+    assert set("abcdefghijklmnopqrstuvwxyz ") <= set(layout.characters)
+    for char in layout.characters:
+        centre = layout.centre(char)
+        assert centre is not None
+        assert layout.key_at(centre) == char
+        assert char == " " or layout.nearest_key(centre) == char
+
+
+@pytest.mark.parametrize("name", layout_names())
+def test_a_neighbour_is_hit_for_a_letter_more_easily_than_a_distant_key(name: str) -> None:
+    layout, lexicon = load_layout(name), load_lexicon()
+    channel = Channel(layout, lexicon.alphabet, load_channel_parameters())
+    row = layout.rows[1].keys
+    meant = lexicon.alphabet.index(row[0]) + 1
+    near, far = (channel.evidence(char).emission[0][meant] for char in (row[1], row[-1]))
+    assert near > far
+
+
+def test_layouts_are_listed() -> None:
+    assert layout_names() == ("azerty", "dvorak", "qwerty", "qwertz")

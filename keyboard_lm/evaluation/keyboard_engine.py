@@ -11,12 +11,13 @@ from keyboard_lm.budget import BUDGET_MS, Budget, load_device
 from keyboard_lm.evaluation.engine import Bar, word_under_cursor
 from keyboard_lm.language import load_language
 from keyboard_lm.layout import load_layout
+from keyboard_lm.personal import PersonalStore
 from keyboard_lm.suggester import Suggester, SuggesterOptions
 from keyboard_lm.tokenizer import Tokenizer
 
 
 class KeyboardEngine:
-    """An `Engine` over a `Suggester`, with nothing learned.
+    """An `Engine` over a `Suggester`.
 
     A slot counts as far as the evaluation's question goes: words that stand for the word under the cursor. Next words
     behind a word that no space has ended are not asked for, and no emoji. A bar of another length is another bar: the
@@ -31,6 +32,7 @@ class KeyboardEngine:
         layout: of the keyboard.
         device: whose budget is kept, by estimate.
         budget_ms: for one keystroke on it.
+        personal: what was learned from the writer; None for nothing.
     """
 
     def __init__(
@@ -43,9 +45,12 @@ class KeyboardEngine:
         layout: str = "qwerty",
         device: str = "iphone-15",
         budget_ms: float = BUDGET_MS,
+        personal: PersonalStore | None = None,
     ) -> None:
         asked = replace(options or SuggesterOptions(), num_slots=max_slots, finished_ratio=math.inf, emoji=False)
-        self._suggester = Suggester(backend, tokenizer, load_language(language), load_layout(layout), options=asked)
+        self._suggester = Suggester(
+            backend, tokenizer, load_language(language), load_layout(layout), personal, options=asked
+        )
         self._cost = load_device(device).cost(backend.config)
         self._budget_ms = budget_ms
         self._answers: dict[tuple[str, Taps], tuple[tuple[Slot, ...], Bar]] = {}

@@ -16,6 +16,7 @@ from keyboard_lm.errors import KeyboardLMError
 # here so that `--help` imports no command.
 COMMANDS = {
     "suggest": "Show the suggestion bar for a text.",
+    "type": "Type on a phone in the terminal.",
     "sizes": "List the model sizes.",
     "corpus": "Turn text into tokenized training shards.",
     "train": "Train a model.",

@@ -16,12 +16,13 @@ class InlineOptions:
     """When to show ghost text.
 
     Attributes:
-        threshold: least probability of all of it.
+        threshold: least probability of all of it. At 0.65 four of five ghosts were what was written, on five texts of
+            dialogue, mail and chat (precision 63 % at 0.45, 73 at 0.55, 86 at 0.7, 92 at 0.8; `keyboard-lm eval inline`).
         max_words: most words.
         min_chars: shorter ghosts are not worth a glance.
     """
 
-    threshold: float = 0.6
+    threshold: float = 0.65
     max_words: int = 5
     min_chars: int = 3
 

@@ -11,10 +11,12 @@ import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
-from keyboard_lm.errors import KeyboardLMError, MissingExtraError
+from keyboard_lm.errors import DataError, KeyboardLMError, MissingExtraError
 from keyboard_lm.layout import layout_names
 from keyboard_lm.session import SessionOptions
 from keyboard_lm.suggester import SuggesterOptions
+
+_DATABASE = b"SQLite format 3\0"  # how a file of learned words begins
 
 
 @click.command()
@@ -43,8 +45,8 @@ def command(
     """Type on a phone in the terminal.
 
     Type as on a keyboard, or click the keys. Tab takes the ghost text, or the first slot where there is none; the right
-    arrow takes one word of it. 1 to 3 take a slot; digits are typed with Alt, or after F3, which shows them on the
-    keys. Enter sends the message, F2 changes the device whose time is estimated, Esc quits.
+    arrow takes one word of it. 1 to 3 take a slot; digits are typed after F3, which shows them on the keys. Enter sends
+    the message, F2 changes the device whose time is estimated, Esc quits.
 
     "saved" is 100 (C - K) / C for C characters of all messages and K keys pressed, slots and shift included.
     """
@@ -55,6 +57,7 @@ def command(
     from keyboard_lm.simulator.app import MIN_COLUMNS, MIN_LINES, Simulator
     from keyboard_lm.simulator.phone import Phone
 
+    _check_learned(learn)
     _check_terminal(MIN_COLUMNS, MIN_LINES)
     options = SessionOptions(
         language=language,
@@ -77,6 +80,19 @@ def command(
         raise app.failure
     if app.return_code:
         raise click.exceptions.Exit(app.return_code)
+
+
+def _check_learned(file: Path | None) -> None:
+    # What is no database at all would be taken for a damaged one and set aside; more likely its name was mistaken.
+    if file is None or not file.is_file():
+        return
+    try:
+        with file.open("rb") as content:
+            start = content.read(len(_DATABASE))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+    if start and start != _DATABASE:
+        raise DataError(f"{file}: not a file of learned words; choose another name")
 
 
 def _check_terminal(min_columns: int, min_lines: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ _FIGURES_COLUMNS = 32
 _TALL_LINES = 21  # from here on the field has two lines and the help is shown
 _WIDE_LINES, _NARROW_LINES = 9, 14  # besides the keys
 
-HELP = "Tab take  → one word  1-{} slot  F3/Alt digits  Enter send  F2 device  Esc quit"
+_HELP = "Tab_take  →_one_word  {}_slot  F3_digits  Enter_send  F2_device  Esc_quit"  # "_" is never broken
 
 
 class Simulator(App[None]):
@@ -85,7 +86,7 @@ class Simulator(App[None]):
         self._page: Page = "letters"
         self._keyboard = Keyboard(self._pages["letters"])
         self._sent, self._field, self._bar = SentMessages(phone), MessageField(phone), SuggestionBar(phone, num_slots)
-        self._figures, self._latency = Figures(phone), Latency(phone)
+        self._figures, self._latency, self._help = Figures(phone), Latency(phone), Static(id="help")
 
     def compose(self) -> ComposeResult:
         """Put the parts on the screen."""
@@ -94,7 +95,7 @@ class Simulator(App[None]):
                 yield from (self._sent, self._field, self._bar, self._keyboard)
             with Vertical(id="side"):
                 yield from (self._figures, self._latency)
-        yield Static(HELP.format(self._num_slots), id="help")
+        yield self._help
         yield Static(f"The phone needs {MIN_COLUMNS} columns and {MIN_LINES} lines.", id="small")
 
     def on_mount(self) -> None:
@@ -106,16 +107,14 @@ class Simulator(App[None]):
         self._fit(event.size)  # the application's own follows later
 
     def on_key(self, event: events.Key) -> None:
-        """Type a character; a slot's number takes the slot, unless the digits are on the keys or Alt is held."""
-        digit = event.key.removeprefix("alt+")
-        if digit.isdecimal() and digit != event.key:
-            self._type(digit)
-        elif event.character is not None and event.is_printable:
-            number = int(event.character) - 1 if event.character in "123456789" else -1
-            if 0 <= number < self._num_slots and self._page == "letters":
-                self._after(lambda: self._phone.accept_slot(number))
-            else:
-                self._type(event.character)
+        """Type a character; a slot's number takes the slot, unless the digits are on the keys."""
+        if not event.character or not event.is_printable:
+            return
+        number = int(event.character) - 1 if event.character in "123456789" else -1
+        if 0 <= number < self._num_slots and self._page == "letters":
+            self._after(lambda: self._phone.accept_slot(number))
+        else:
+            self._type(event.character)
 
     def on_paste(self, event: events.Paste) -> None:
         """Put pasted text into the field."""
@@ -194,6 +193,8 @@ class Simulator(App[None]):
         width = self._keyboard.fit(room, lines - (_WIDE_LINES if is_wide else _NARROW_LINES))
         self.query_one("#phone").styles.width = width
         self.query_one("#side").styles.width = _FIGURES_COLUMNS if is_wide else width
+        numbers = "1" if self._num_slots == 1 else f"1-{self._num_slots}"
+        self._help.update(textwrap.fill(_HELP.format(numbers), max(columns, 1)).replace("_", " "))
         self._draw()
 
     def _draw(self) -> None:

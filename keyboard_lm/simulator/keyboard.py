@@ -20,6 +20,7 @@ from keyboard_lm.simulator.keys import Key, KeyPage
 _KEY, _LIKELY, _OTHER = Color.parse("#3b4252"), Color.parse("#1aa37a"), Color.parse("#2b303b")
 _PRESSED = Color.parse("#88c0d0")
 _LETTER = Color.parse("#ffffff")
+_SHORT = {"123": "#", "abc": "a", "send": "⏎", "space": "␣"}  # where a key is too small for its label
 _MAX_UNIT, _MAX_HEIGHT = 6, 3  # cells of one key
 _DOUBLE_S = 0.4  # from one press of shift to a second that locks it
 
@@ -108,8 +109,9 @@ class Keyboard(Widget):
                 line.append("▀" * width, Style(color=colour.rich_color))
                 continue
             label = self._label(key) if part == (self._height - 1) // 2 else ""
+            label = label if len(label) <= width else _SHORT.get(label, "")
             text_style = Style(color=_LETTER.rich_color, bgcolor=colour.rich_color, bold=key.action == "type")
-            line.append(label[:width].center(width), text_style)
+            line.append(label.center(width), text_style)
             line.append(" ")
         return line
 

@@ -12,7 +12,7 @@ Action = Literal["type", "shift", "backspace", "page", "send"]
 Page = Literal["letters", "symbols"]
 Face = tuple[Action, str]  # what a key does, what is on it
 
-_SYMBOLS = ("1234567890", '-/:;()$&@"', "#%+=?!'")
+_SYMBOLS = ("1234567890", '-/:;()$&@"', "#%+?!'")
 _SHIFT: Face = ("shift", "⇧")
 _BACKSPACE: Face = ("backspace", "⌫")
 _LEAST_WIDTH = 1.0  # of shift and backspace beside the letters; where there is less room they go below

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli import main
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.events import FieldStarted
-from keyboard_lm.layout import load_layout
+from keyboard_lm.layout import layout_names, load_layout
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.session import SessionOptions
 from keyboard_lm.simulator.app import MIN_COLUMNS, MIN_LINES, Simulator
@@ -180,6 +181,22 @@ def test_every_cell_of_a_drawn_key_types_it(phone: Phone) -> None:
         play(phone, steps, size)
 
 
+@pytest.mark.parametrize("name", layout_names())
+def test_a_layout_leaves_room_for_all_keys(name: str) -> None:
+    layout = load_layout(name)
+    letters, symbols = KeyPage(layout, "letters"), KeyPage(layout, "symbols")
+    for page in (letters, symbols):
+        for row in page.rows:
+            assert all(key.right <= after.left + 1e-9 for key, after in pairwise(row))
+            assert row[0].left >= 0
+            assert row[-1].right <= page.width
+            assert min(key.right - key.left for key in row) > 0.8
+        actions = {key.action for row in page.rows for key in row}
+        assert {"backspace", "page", "send", "shift"} - actions == ({"shift"} if page is symbols else set())
+    assert {key.label for row in letters.rows for key in row if key.has_place} == set(layout.characters)
+    assert set("0123456789'?!-@") <= {key.label for row in symbols.rows for key in row}
+
+
 def test_the_pages_of_keys_cover_what_people_type(phone: Phone) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await touch(pilot, "⇧")  # off: a sentence begins with a capital
@@ -209,9 +226,9 @@ def test_shift_pressed_twice_locks_and_shows_capitals(phone: Phone) -> None:
     play(phone, steps)
 
 
-def test_digits_are_typed_with_alt_or_from_their_page(phone: Phone) -> None:
+def test_digits_are_typed_while_they_are_on_the_keys(phone: Phone) -> None:
     async def steps(pilot: Pilot[None]) -> None:
-        await pilot.press("alt+2", "f3", "1", "f3", "9")
+        await pilot.press("f3", "2", "1", "f3", "9")
         assert phone.text == "219"
 
     play(phone, steps)
@@ -277,7 +294,7 @@ def test_likely_letters_are_brighter(phone: Phone) -> None:
     play(phone, steps)
 
 
-@pytest.mark.parametrize("size", [(MIN_COLUMNS, MIN_LINES), (60, 30), (80, 24), (200, 60)])
+@pytest.mark.parametrize("size", [(MIN_COLUMNS, MIN_LINES), (40, 21), (75, 20), (60, 30), (80, 24), (200, 60)])
 def test_all_is_on_the_screen(phone: Phone, size: tuple[int, int]) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         screen = pilot.app.screen.region
@@ -352,6 +369,13 @@ def test_without_a_terminal_it_says_what_is_needed() -> None:
 def test_without_textual_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "textual", None)
     assert_one_line([], "keyboard-lm[tui]")
+
+
+def test_a_file_of_something_else_is_not_learned_into(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("keep me")
+    assert_one_line(["--learn", str(file)], "notes.txt", "choose another")
+    assert file.read_text() == "keep me"
 
 
 def test_help_says_how_digits_are_typed() -> None:

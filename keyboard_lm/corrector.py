@@ -35,9 +35,9 @@ _LOG_MISWRITTEN = math.log(0.5)  # of leaving out an apostrophe or a capital whe
 class CorrectorOptions:
     """When to correct. A ratio is by how much what was meant must be more probable than what was typed.
 
-    The ratios are for at most one right word in a hundred being changed. On held-out dialogue, mail and web answers F0.9
-    fell by a point only over unknown ratios from 1 to 20; of five other texts, tweets and messages among them, 10 broke
-    fewer words than 3 and mended as many. `keyboard-lm eval autocorrect --engine full` measures it.
+    The ratios are for at most one right word in a hundred being changed. On held-out dialogue, mail and web answers
+    F0.9 fell by a point only over unknown ratios from 1 to 20; of five other texts, tweets and messages among them, 10
+    broke fewer words than 3 and mended as many. `keyboard-lm eval autocorrect --engine full` measures it.
 
     Attributes:
         unknown_ratio: for letters that make no word of the lexicon.
@@ -170,7 +170,13 @@ class Corrector:
         """Drop what earlier words may still turn out to have been."""
         self._judged.clear()
 
-    def judge(self, text: str, taps: Sequence[Tap | None] = (), prior: Prior | None = None) -> Verdict:
+    def judge(
+        self,
+        text: str,
+        taps: Sequence[Tap | None] = (),
+        prior: Prior | None = None,
+        more: Callable[[str, Sequence[Tap | None]], Sequence[Candidate]] | None = None,
+    ) -> Verdict:
         """Say what was meant by the word that ends a text, and whether to correct it.
 
         Args:
@@ -178,6 +184,7 @@ class Corrector:
             taps: of the last characters; those of the word or none.
             prior: from the network's probability of a word, and the word, to what is believed instead (see
                 `keyboard_lm.personal.store.PersonalView.mix`).
+            more: finds words that are not in the lexicon, by letters and taps.
         """
         typed = self._form.split_typed(text)
         word = typed.partial
@@ -186,7 +193,7 @@ class Corrector:
         taps = tuple(taps[-len(word) :]) if len(taps) >= len(word) else ()
         literal = _Reading(word, word, 0.0, self._literal_tokens(typed))
         readings = [literal]
-        for candidate in self._search.find(word, taps):
+        for candidate in (*self._search.find(word, taps), *(more(word, taps) if more is not None else ())):
             if (reading := self._reading(candidate, typed)) is not None and reading.text != word:
                 readings.append(reading)
         readings += self._splits(typed)

@@ -17,7 +17,8 @@ class InlineOptions:
 
     Attributes:
         threshold: least probability of all of it. At 0.65 four of five ghosts were what was written, on five texts of
-            dialogue, mail and chat (precision 63 % at 0.45, 73 at 0.55, 86 at 0.7, 92 at 0.8; `keyboard-lm eval inline`).
+            dialogue, mail and chat (precision 63 % at 0.45, 73 at 0.55, 86 at 0.7, 92 at 0.8, as `keyboard-lm eval
+            inline` measures it).
         max_words: most words.
         min_chars: shorter ghosts are not worth a glance.
     """

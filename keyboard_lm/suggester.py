@@ -22,6 +22,7 @@ from keyboard_lm.layout import Layout
 from keyboard_lm.lexicon import MAX_FREQUENCY
 from keyboard_lm.mistyped_prefixes import mistyped_completions
 from keyboard_lm.next_letters import next_letters
+from keyboard_lm.own_words import OwnWords
 from keyboard_lm.personal.store import PersonalStore, PersonalView
 from keyboard_lm.pieces import fold
 from keyboard_lm.search import SearchOptions, SearchResult, find_words
@@ -122,6 +123,7 @@ class Suggester:
         self._scorer = WordScorer(tokenizer, self._search.max_nodes)
         channel = Channel(layout, language.lexicon.alphabet, language.channel)
         self._candidates = CandidateSearch(language.lexicon, channel)
+        self._own_words = OwnWords(personal, language, layout) if personal is not None else None
         self._corrector = Corrector(
             self._candidates, tokenizer, self._boundaries.at_once, self.options.corrector, self._is_protected,
             self._search.max_nodes,
@@ -266,7 +268,12 @@ class Suggester:
         # The corrector reads the word off the end of the text, which may be written with other signs ("’").
         verdict = Verdict()
         if request.text.endswith(word):
-            verdict = self._corrector.judge(recent(request.text), request.taps, view.mix if view is not None else None)
+            verdict = self._corrector.judge(
+                recent(request.text),
+                request.taps,
+                view.mix if view is not None else None,
+                self._own_words.find if self._own_words is not None else None,
+            )
         if boundary is not None:
             self._add_mistyped(ranking, request, prefix, word, boundary, view)
         literal_log = -math.inf

@@ -277,6 +277,18 @@ class PersonalStore:
 
         return self._read(ask, None)
 
+    def words(self, limit: int) -> list[str]:
+        """Return the heaviest words of all, as they are mostly written."""
+
+        def ask(connection: Connection) -> list[str]:
+            return [self._text(connection, key) for key in self._table(connection, "").best("", limit)]
+
+        return self._read(ask, [])
+
+    def num_words(self) -> int:
+        """Return how many words have been learned."""
+        return self._read(lambda connection: len(self._table(connection, "")), 0)
+
     def text(self, key: str) -> str:
         """Return how a folded word is mostly written."""
         return self._read(lambda connection: self._text(connection, key), key)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from keyboard_lm.backends.protocol import Logits
-from keyboard_lm.candidates import CandidateSearch
+from keyboard_lm.candidates import Candidate, CandidateSearch
 from keyboard_lm.channel import Channel
 from keyboard_lm.context import Boundary, ContextCache
 from keyboard_lm.corrector import Corrector, CorrectorOptions
@@ -179,3 +180,59 @@ def test_one_judgement_takes_one_call_besides_the_context(make: Any) -> None:
 def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"unknown_ratio.*frequency_mix"):
         CorrectorOptions(unknown_ratio=0, frequency_mix=1)
+
+
+class _Following(_Setup):
+    """A network that gives a word to `after` another one."""
+
+    def __init__(self, tokenizer: Any, backend_type: Any, after: Mapping[str, str], **options: Any) -> None:
+        super().__init__(tokenizer, backend_type, _PROBABILITIES, **options)
+        plain = self.backend._next_logits(())
+
+        def next_logits(ids: tuple[int, ...]) -> Logits:
+            logits = plain.copy()
+            last = tokenizer.pieces[ids[-1]]
+            if last in after:
+                logits[tokenizer.pieces.index(after[last])] += 8.0
+            return logits
+
+        self.backend._next_logits = next_logits
+
+
+def test_the_next_word_can_show_what_the_one_before_was(toy_tokenizer: Any, toy_backend: Any) -> None:
+    tokenizer = toy_tokenizer(_PIECES, ["London"])
+    setup = _Following(tokenizer, toy_backend, {"from▁": "London▁"}, reconsider_margin=1e3)
+    assert setup.after_space("see form") == "see form"  # a word, and not improbable enough
+    assert setup.after_space("see form London") == "see from London"
+    assert setup.after_space("see form the") == "see form the"
+    never = _Following(tokenizer, toy_backend, {"from▁": "London▁"}, reconsider_ratio=1e300)
+    never.after_space("see form")
+    assert never.after_space("see form London") == "see form London"
+
+
+def test_a_word_that_was_not_judged_in_its_turn_is_not_thought_of_again(toy_tokenizer: Any, toy_backend: Any) -> None:
+    setup = _Following(toy_tokenizer(_PIECES, ["London"]), toy_backend, {"from▁": "London▁"})
+    assert setup.after_space("see form London") == "see form London"
+    setup.after_space("see form")
+    setup.corrector.forget()
+    assert setup.after_space("see form London") == "see form London"
+
+
+def test_without_the_network_the_frequencies_decide(make: Any) -> None:
+    setup = make()
+    setup.corrector._boundary_of = lambda typed: None
+    assert setup.after_space("see teh") == "see the"
+    assert setup.after_space("see form") == "see form"
+    assert setup.after_space("see xqzv") == "see xqzv"
+
+
+def test_more_words_can_be_meant(make: Any) -> None:
+    def prior(probability: float, word: str) -> float:
+        return 0.1 if word == "Xiangyu" else probability
+
+    def more(typed: str, taps: Sequence[Tap | None]) -> list[Candidate]:
+        return [Candidate(0, "Xiangyu", -3.0, -math.inf)]
+
+    best = make().corrector.judge("see xiangyi", (), prior, more).correction
+    assert best is not None
+    assert best.text == "Xiangyu"

@@ -16,6 +16,7 @@ import click
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.bar import Answer, Slot
 from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
+from keyboard_lm.cli.learned import check_learned
 from keyboard_lm.errors import DataError
 from keyboard_lm.events import FieldStarted
 from keyboard_lm.layout import layout_names
@@ -82,6 +83,7 @@ def command(
 def _existing(learned: Path | None) -> Path | None:
     if learned is not None and not learned.exists():
         raise DataError(f"{learned}: no such file; `keyboard-lm type --learn {learned}` makes one")
+    check_learned(learned)
     return learned
 
 

@@ -11,12 +11,11 @@ import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
-from keyboard_lm.errors import DataError, KeyboardLMError, MissingExtraError
+from keyboard_lm.cli.learned import check_learned
+from keyboard_lm.errors import KeyboardLMError, MissingExtraError
 from keyboard_lm.layout import layout_names
 from keyboard_lm.session import SessionOptions
 from keyboard_lm.suggester import SuggesterOptions
-
-_DATABASE = b"SQLite format 3\0"  # how a file of learned words begins
 
 
 @click.command()
@@ -57,7 +56,7 @@ def command(
     from keyboard_lm.simulator.app import MIN_COLUMNS, MIN_LINES, Simulator
     from keyboard_lm.simulator.phone import Phone
 
-    _check_learned(learn)
+    check_learned(learn)
     _check_terminal(MIN_COLUMNS, MIN_LINES)
     options = SessionOptions(
         language=language,
@@ -80,19 +79,6 @@ def command(
         raise app.failure
     if app.return_code:
         raise click.exceptions.Exit(app.return_code)
-
-
-def _check_learned(file: Path | None) -> None:
-    # What is no database at all would be taken for a damaged one and set aside; more likely its name was mistaken.
-    if file is None or not file.is_file():
-        return
-    try:
-        with file.open("rb") as content:
-            start = content.read(len(_DATABASE))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    if start and start != _DATABASE:
-        raise DataError(f"{file}: not a file of learned words; choose another name")
 
 
 def _check_terminal(min_columns: int, min_lines: int) -> None:

@@ -74,8 +74,12 @@ def test_a_budget_of_nothing_leaves_the_lexicon(suggest: Suggest) -> None:
     assert "there" in [slot["text"] for slot in answer["slots"]]
 
 
-def test_a_personal_file_that_is_not_there_is_refused(suggest: Suggest, tmp_path: Path) -> None:
+def test_a_personal_file_that_is_missing_or_something_else_is_refused(suggest: Suggest, tmp_path: Path) -> None:
     assert_one_clear_line(suggest("hi", "--learned", str(tmp_path / "none.db")), "none.db", "no such file")
+    other = tmp_path / "notes.txt"
+    other.write_text("nothing to do with it")
+    assert_one_clear_line(suggest("hi", "--learned", str(other)), "notes.txt", "not a file of learned words")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_both_backends_give_a_bar(suggest: Suggest) -> None:

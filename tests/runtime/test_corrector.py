@@ -186,14 +186,14 @@ class _Following(_Setup):
     """A network that gives a word to `after` another one."""
 
     def __init__(self, tokenizer: Any, backend_type: Any, after: Mapping[str, str], **options: Any) -> None:
-        super().__init__(tokenizer, backend_type, _PROBABILITIES, **options)
+        super().__init__(tokenizer, backend_type, {**_PROBABILITIES, "London▁": 1e-4}, **options)
         plain = self.backend._next_logits(())
 
         def next_logits(ids: tuple[int, ...]) -> Logits:
             logits = plain.copy()
             last = tokenizer.pieces[ids[-1]]
             if last in after:
-                logits[tokenizer.pieces.index(after[last])] += 8.0
+                logits[tokenizer.pieces.index(after[last])] += 12.0
             return logits
 
         self.backend._next_logits = next_logits

@@ -367,7 +367,9 @@ class Corrector:
         if asked and boundary is not None:
             words = [tokens for i in asked for tokens, _ in readings[i].tokens]
             self._scorer.probabilities(boundary, words, self.options.max_calls)
-            bounds, is_exact = self._bounds(readings, boundary, prior)
+            again = self._bounds([readings[i] for i in asked], boundary, prior)
+            for i, bound, exact in zip(asked, *again, strict=True):
+                bounds[i], is_exact[i] = bound, exact
         joints = [
             bound if exact or reading is literal else self._log_joint(reading, 0.0, prior)
             for reading, bound, exact in zip(readings, bounds, is_exact, strict=True)

@@ -115,15 +115,15 @@ class _Endings(NamedTuple):
     first_group: int
     group_masses: Masses  # of the groups in the span, from the first
 
-    def best_keys(self, num: int) -> Iterator[str]:
-        """Yield the folded words of the `num` most probable groups, in no order."""
-        groups: NDArray[np.intp] = np.arange(len(self.group_masses))
+    def best(self, num: int, floor: float) -> list[tuple[str, float]]:
+        """Return the folded words of the `num` most probable groups above `floor` with their masses, in no order."""
+        groups = np.flatnonzero(self.group_masses > floor)
         if num < len(groups):
-            groups = np.argpartition(self.group_masses, -num)[-num:]
-        stem = fold(self.node.text)
-        for group in groups:
-            if self.group_masses[group] > 0:
-                yield stem + self.pieces.keys[int(self.pieces.group_starts[self.first_group + int(group)])]
+            groups = groups[np.argpartition(self.group_masses[groups], -num)[-num:]]
+        stem, keys = fold(self.node.text), self.pieces.keys
+        starts = self.pieces.group_starts[self.first_group + groups].tolist()
+        masses = self.group_masses[groups].tolist()
+        return [(stem + keys[start], mass) for start, mass in zip(starts, masses, strict=True)]
 
     def mass(self, key: str) -> float:
         """Return the probability of a folded word, which begins as the node does, in any case."""
@@ -279,15 +279,19 @@ class _Search:
 
     def _add_words(self, endings: _Endings) -> None:
         """Add the words that end at one node to those found; equal words are added up over all nodes."""
+        is_first = not self.endings
         stem = fold(endings.node.text)
+        # What is below the floor here could be among the best only with what it has elsewhere, and is added there.
+        floor = 0.0 if is_first else self._floor()
         self.endings.setdefault(stem, []).append(endings)
         self.found_mass += float(endings.masses.sum())
-        for key in self.found:
-            if key.startswith(stem):
-                self.found[key] += endings.mass(key)
-        for key in endings.best_keys(4 * self.options.num_words + 20):
+        if not is_first:
+            for key in self.found:
+                if key.startswith(stem):
+                    self.found[key] += endings.mass(key)
+        for key, mass in endings.best(4 * self.options.num_words + 20, floor):
             if key not in self.found and is_word(key):
-                self.found[key] = self._mass_of(key)
+                self.found[key] = mass if is_first else self._mass_of(key)
 
     def _mass_of(self, key: str) -> float:
         return sum(endings.mass(key) for endings in self._endings_of(key))

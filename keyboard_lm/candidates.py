@@ -186,7 +186,7 @@ class CandidateSearch:
         return _Step(beam, children, parents)
 
     def _worth(self, nodes: Nodes, logs: Logs) -> _Beam:
-        kept = logs > -self.options.margin
+        kept = (logs > -self.options.margin).nonzero()[0]
         return _Beam(nodes[kept], logs[kept])
 
     def _pruned(self, beams: list[_Beam]) -> _Beam:
@@ -194,12 +194,16 @@ class CandidateSearch:
         nodes = np.concatenate([beam.nodes for beam in beams])
         logs = np.concatenate([beam.logs for beam in beams])
         if len(nodes) > 1:
-            order = np.argsort(nodes)
+            order = nodes.argsort()
             nodes, logs = nodes[order], logs[order]
-            firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
+            is_first = np.empty(len(nodes), np.bool_)
+            is_first[0] = True
+            np.not_equal(nodes[1:], nodes[:-1], out=is_first[1:])
+            firsts = is_first.nonzero()[0]
             nodes, logs = nodes[firsts], np.maximum.reduceat(logs, firsts)
         if len(nodes) > self.options.beam:
-            best = np.argpartition(-(logs + self._promise[nodes]), self.options.beam)[: self.options.beam]
+            ranks = logs + self._promise[nodes]
+            best = ranks.argpartition(len(ranks) - self.options.beam)[-self.options.beam :]
             best.sort()
             nodes, logs = nodes[best], logs[best]
         return _Beam(nodes, logs)
@@ -215,7 +219,7 @@ class CandidateSearch:
         owners, entries = owners[offered], entries[offered]
         logs = beam.logs[owners]
         ranks = logs + self.options.frequency_weight * self._log_frequency[entries]
-        best = np.argsort(-ranks, kind="stable")[: self.options.num_words]
+        best = (-ranks).argsort(kind="stable")[: self.options.num_words].tolist()
         return [
             Candidate(
                 int(entries[i]), lexicon.text(int(entries[i])), float(logs[i]), float(self._log_frequency[entries[i]])
@@ -228,7 +232,7 @@ def _numbers_of(firsts: NDArray[np.int32], nodes: Nodes) -> tuple[NDArray[np.int
     # Of each node n, the numbers from firsts[n] to firsts[n + 1]; and for each number the place of its node.
     first = firsts[nodes]
     counts = firsts[nodes + 1] - first
-    ends = np.cumsum(counts, dtype=np.int32)
-    numbers = np.repeat(first - ends + counts, counts)
+    ends = counts.cumsum(dtype=np.int32)
+    numbers = (first - ends + counts).repeat(counts)
     numbers += np.arange(len(numbers), dtype=np.int32)
-    return numbers, np.repeat(np.arange(len(nodes)), counts)
+    return numbers, np.arange(len(nodes)).repeat(counts)

@@ -176,6 +176,7 @@ class Corrector:
         taps: Sequence[Tap | None] = (),
         prior: Prior | None = None,
         more: Callable[[str, Sequence[Tap | None]], Sequence[Candidate]] | None = None,
+        typed: TypedText | None = None,
     ) -> Verdict:
         """Say what was meant by the word that ends a text, and whether to correct it.
 
@@ -185,8 +186,9 @@ class Corrector:
             prior: from the network's probability of a word, and the word, to what is believed instead (see
                 `keyboard_lm.personal.store.PersonalView.mix`).
             more: finds words that are not in the lexicon, by letters and taps.
+            typed: the text as the text form splits it, if that is known already.
         """
-        typed = self._form.split_typed(text)
+        typed = typed or self._form.split_typed(text)
         word = typed.partial
         if not word or not text.endswith(word) or self.protects(text, word):
             return Verdict()

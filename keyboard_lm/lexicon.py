@@ -98,9 +98,9 @@ class Lexicon:
         self.first_entry: NDArray[np.int32] = np.cumsum(np.concatenate(([0], num_entries)), dtype=np.int32)
         self.best_frequency = self._best_frequencies()
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
-        self.entries_of = lru_cache(maxsize=4096)(self._entries_of)
+        self.entries_of = lru_cache(maxsize=16384)(self._entries_of)
         self.text = lru_cache(maxsize=16384)(self._text)
-        self.is_offensive = lru_cache(maxsize=4096)(self._is_offensive)
+        self.is_offensive = lru_cache(maxsize=16384)(self._is_offensive)
 
     def __len__(self) -> int:
         return len(self.nodes)

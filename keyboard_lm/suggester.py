@@ -273,6 +273,7 @@ class Suggester:
                 request.taps,
                 view.mix if view is not None else None,
                 self._own_words.find if self._own_words is not None else None,
+                typed,
             )
         if boundary is not None:
             self._add_mistyped(ranking, request, prefix, word, boundary, view)

@@ -254,9 +254,10 @@ class Editor:
         if not word:
             return Edit()
         start, end = word_span(self.text, self.cursor)
-        if replaced == "" and end == self.cursor:
-            self._finish(start, end)  # the word under the cursor stays
-            start = end
+        if replaced == "":
+            if end == self.cursor:
+                self._finish(start, end)  # the word under the cursor stays
+            start = end = self.cursor
         elif replaced and self.before.endswith(replaced):
             first = self.cursor - len(replaced)
             if word_span(self.text, first)[0] == first and first < start:

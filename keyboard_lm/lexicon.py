@@ -114,8 +114,12 @@ class Lexicon:
         return max((int(self.frequencies[entry]) for entry in self.entries_of(word)), default=0)
 
     def _is_offensive(self, word: str) -> bool:
-        """Return whether a word, in any case, must not be offered."""
-        return any(bool(self.flags[entry] & OFFENSIVE) for entry in self.entries_of(word))
+        """Return whether a word must not be offered, in any case but that of another word (``John`` may be)."""
+        entries = self.entries_of(word)
+        if not any(bool(self.flags[entry] & OFFENSIVE) for entry in entries):
+            return False
+        harmless = (self.text(entry) for entry in entries if not self.flags[entry] & OFFENSIVE)
+        return all(word not in (text, text.upper()) for text in harmless)
 
     def is_miswritten(self, word: str) -> bool:
         """Return whether a word, in any case, is what people write for another."""

@@ -124,6 +124,15 @@ class Session:
         return self._editor.shift
 
     @property
+    def is_private(self) -> bool:
+        """Whether nothing of the field is learned."""
+        return self._editor.is_private
+
+    def is_offensive(self, word: str) -> bool:
+        """Return whether a word is never offered."""
+        return self._suggester.is_offensive(word)
+
+    @property
     def personal(self) -> PersonalStore:
         """What was learned, to be looked at, forgotten, exported."""
         return self._personal

@@ -96,6 +96,9 @@ class Suggester:
         is_offensive: words that are never offered; None for those the lexicon marks.
         clock: seconds that only go forward.
 
+    Attributes:
+        is_offensive: says which words are never offered.
+
     Raises:
         ConfigError: the KV cache is too small for a context and a tree.
     """
@@ -115,7 +118,7 @@ class Suggester:
         self.language = language
         self._form = tokenizer.form
         self._personal = personal
-        self._is_offensive = is_offensive or language.lexicon.is_offensive
+        self.is_offensive = is_offensive or language.lexicon.is_offensive
         self._clock = clock
         # One more than is shown: the typed word itself may be among them.
         self._search = replace(self.options.search, num_words=self.options.num_slots + 1)
@@ -184,6 +187,9 @@ class Suggester:
             cache.may_call = None
         return {} if boundary is None else next_letters(self._boundaries.table, boundary, typed.partial)
 
+    def _is_unfit(self, words: str) -> bool:
+        return any(map(self.is_offensive, words.split()))
+
     def _is_protected(self, word: str) -> bool:
         store = self._personal
         if store is None:
@@ -220,12 +226,12 @@ class Suggester:
         """Yield the model's words and the writer's own, each with its probability; no offensive ones."""
         keys = {fold(text) for text, _ in words}
         for text, probability in words:
-            if not self._is_offensive(text):
+            if not self.is_offensive(text):
                 yield text, view.mix(probability, text) if view is not None else probability
         if view is None:
             return
         own = [text for text in view.candidates(prefix, self.options.num_slots + 1) if fold(text) not in keys]
-        own = [text for text in own if not self._is_offensive(text)]
+        own = [text for text in own if not self.is_offensive(text)]
         known = [0.0] * len(own)
         if boundary is not None and own:
             bounds, is_exact = self._scorer.look(boundary, [(text,) for text in own])
@@ -235,7 +241,7 @@ class Suggester:
 
     def _frequent(self, prefix: str) -> list[tuple[str, int]]:
         found = frequent_words(self.language.lexicon, prefix, self.options.num_slots + 1)
-        return [(text, frequency) for text, frequency in found if not self._is_offensive(text)]
+        return [(text, frequency) for text, frequency in found if not self.is_offensive(text)]
 
     def _frequency(self, frequency: int) -> float:
         nats = (frequency - MAX_FREQUENCY) * self._candidates.options.nats_per_step
@@ -281,7 +287,7 @@ class Suggester:
         for hypothesis in verdict.hypotheses:
             if hypothesis.is_literal:
                 literal_log = hypothesis.log_joint
-            elif not self._is_offensive(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
+            elif not self._is_unfit(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
                 kind: Kind = "completion" if _continues(hypothesis.text, word) else "correction"
                 ranking.add(hypothesis.text, kind, hypothesis.log_joint, hypothesis.replaced)
         correction = self._correction(request, verdict)
@@ -307,12 +313,14 @@ class Suggester:
             return
         found = mistyped_completions(self._candidates, self._boundaries.table, boundary, prefix, taps, num)
         for text, probability, log_likelihood in found:
+            if self.is_offensive(text):
+                continue
             probability = view.mix(probability, text) if view is not None else probability
             ranking.add(_as_typed(text, word), "correction", _log(probability) + log_likelihood, word)
 
     def _correction(self, request: Request, verdict: Verdict) -> Correction | None:
         best = verdict.correction
-        if best is None or not request.may_correct or self._is_offensive(best.text):
+        if best is None or not request.may_correct or self._is_unfit(best.text):
             return None
         if self._personal is not None and self._personal.is_blocked(best.replaced, best.text):
             return None
@@ -333,16 +341,15 @@ class Suggester:
         num_slots = self.options.num_slots
         if correction is None:
             return slots[:num_slots]
-        first = next(
-            (slot for slot in slots if (slot.text, slot.replaced) == (correction.text, correction.replaced)),
-            Slot(correction.text, "correction", 0.0, correction.replaced),
-        )
+        key = fold(correction.text)
+        same = next((slot.probability for slot in slots if fold(slot.text) == key), 0.0)
+        first = Slot(correction.text, "correction", same, correction.replaced)
         literal = Slot(word, "literal", math.exp(literal_log) / total if total else 0.0, word)
-        others = [slot for slot in slots if slot.text != first.text]
+        others = [slot for slot in slots if fold(slot.text) != key]
         ahead = [slot for slot in others[:1] if slot.probability > first.probability]
         behind = others[len(ahead) : 1]
         rest = others[1:]
-        return [*ahead, replace(first, kind="correction"), *behind, literal, *rest][:num_slots]
+        return [*ahead, first, *behind, literal, *rest][:num_slots]
 
     def _ahead(
         self,
@@ -363,11 +370,11 @@ class Suggester:
         if is_finished:
             path = self._path(fold(word) if typed.starts_sentence else word)
             found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes, self._search.num_words)
-            following = [(text, finished * share) for text, share in found or () if not self._is_offensive(text)]
-            slots = sorted(
-                [*slots, *(Slot(text, "next_word", share) for text, share in following)],
-                key=lambda slot: -slot.probability,
-            )[: self.options.num_slots]
+            following = [(text, finished * share) for text, share in found or () if not self.is_offensive(text)]
+            keys = {fold(text) for text, _ in following}
+            slots = [slot for slot in slots if fold(slot.text) not in keys]
+            slots += [Slot(text, "next_word", share) for text, share in following]
+            slots = sorted(slots, key=lambda slot: -slot.probability)[: self.options.num_slots]
             if following:
                 ghost = self._ghost(boundary, following[0][0], f" {following[0][0]}", following[0][1], path)
             slots = self._with_emoji(slots, word)
@@ -405,7 +412,7 @@ class Suggester:
         num_words = 1
         while num_words < options.max_words:
             found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes)
-            if not found or probability * found[0][1] < options.threshold or self._is_offensive(found[0][0]):
+            if not found or probability * found[0][1] < options.threshold or self.is_offensive(found[0][0]):
                 break
             word, share = found[0]
             text, probability, path = f"{text} {word}", probability * share, path + self._path(word)

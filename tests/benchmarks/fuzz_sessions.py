@@ -41,7 +41,7 @@ from keyboard_lm.events import (
 from keyboard_lm.graphemes import cluster_start
 from keyboard_lm.layout import Tap
 from keyboard_lm.pieces import fold
-from keyboard_lm.session import Session
+from keyboard_lm.session import Session, SessionOptions
 from keyboard_lm.text import normalise
 
 FRAGMENTS = (
@@ -98,7 +98,7 @@ class Fuzzer:
     """One keyboard and the sessions on it."""
 
     def __init__(self) -> None:
-        self.session = Session.open()
+        self.session = Session.open(options=SessionOptions(num_threads=1))
         self.counts: Counter[str] = Counter()
 
     def run(self, seed: int) -> None:

@@ -15,6 +15,7 @@ from keyboard_lm.editor import Editor, EditorOptions
 from keyboard_lm.events import Backspaced, Edit, Event, FieldStarted, FinishedWord, ShiftPressed, Typed, Undone
 from keyboard_lm.language import load_language
 from keyboard_lm.layout import load_layout
+from keyboard_lm.offensive import OffensiveWords
 from keyboard_lm.personal import PersonalStore, PersonalStoreError
 from keyboard_lm.suggester import Suggester, SuggesterOptions
 from keyboard_lm.text import TextForm, capitalise, normalise, split_marks
@@ -36,6 +37,8 @@ class SessionOptions:
         backend: what runs the network here.
         num_threads: of one step; None for the backend's choice.
         suggester: how the bar is made.
+        blocked: words that are never offered, besides those that the lexicon marks.
+        allowed: words that may be, whatever else is said of them.
     """
 
     language: str = "en"
@@ -46,6 +49,8 @@ class SessionOptions:
     backend: str = DEFAULT_BACKEND
     num_threads: int | None = None
     suggester: SuggesterOptions | None = None
+    blocked: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
 
 
 class Session:
@@ -100,7 +105,8 @@ class Session:
         language, layout = load_language(options.language), load_layout(options.layout)
         cost = load_device(options.device).cost(network.config)
         personal = PersonalStore.open(options.personal, knows=language.lexicon.known)
-        suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester)
+        offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
+        suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester, offensive)
         return cls(suggester, personal, cost, options.budget_ms, language.editor)
 
     def close(self) -> None:

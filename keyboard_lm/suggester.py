@@ -386,7 +386,8 @@ class Suggester:
         return slots, ghost
 
     def _with_emoji(self, slots: list[Slot], word: str) -> list[Slot]:
-        found = self.language.emoji.find(word, 1) if self.options.emoji and self.options.num_slots > 2 else ()
+        is_wanted = self.options.emoji and self.options.num_slots > 2 and not self.is_offensive(word)
+        found = self.language.emoji.find(word) if is_wanted else ()
         kept = slots[: self.options.num_slots - len(found)]
         return [*kept, *(Slot(emoji, "emoji", 0.0, word) for emoji in found)]
 

@@ -20,6 +20,7 @@ from keyboard_lm.cli.learned import check_learned
 from keyboard_lm.errors import DataError
 from keyboard_lm.events import FieldStarted
 from keyboard_lm.layout import layout_names
+from keyboard_lm.offensive import read_word_list
 from keyboard_lm.session import Session, SessionOptions
 from keyboard_lm.suggester import SuggesterOptions
 
@@ -34,6 +35,8 @@ from keyboard_lm.suggester import SuggesterOptions
 @click.option("--device", type=click.Choice(device_names()), default=DEFAULT_DEVICE, show_default=True, metavar="NAME")
 @click.option("--budget-ms", type=click.FloatRange(min=0), default=BUDGET_MS, show_default=True, help="On the device.")
 @click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
+@click.option("--block", type=click.Path(path_type=Path), help="Words never to offer, one on a line.")
+@click.option("--allow", type=click.Path(path_type=Path), help="Words that may be offered nevertheless.")
 @click.option("--learned", type=click.Path(path_type=Path), help="Personal file, which is read only.")
 def command(
     text: str | None,
@@ -45,6 +48,8 @@ def command(
     device: str,
     budget_ms: float,
     layout: str,
+    block: Path | None,
+    allow: Path | None,
     learned: Path | None,
 ) -> None:
     """Show the suggestion bar for TEXT.
@@ -63,6 +68,8 @@ def command(
         backend=backend,
         num_threads=threads,
         suggester=SuggesterOptions(num_slots=num_slots),
+        blocked=read_word_list(block) if block is not None else frozenset(),
+        allowed=read_word_list(allow) if allow is not None else frozenset(),
     )
     session = Session.open(model, options)
     load_ms = (time.perf_counter() - begun) * 1000

@@ -60,6 +60,17 @@ def test_json_holds_the_same_and_more(suggest: Suggest) -> None:
     assert (answer["stage"], answer["correction"]) == ("full", None)
 
 
+def test_words_can_be_kept_from_the_bar(suggest: Suggest, tmp_path: Path) -> None:
+    first = json.loads(suggest("I am going ", "--json").stdout)["slots"][0]["text"]
+    words = tmp_path / "words.txt"
+    words.write_text(f"# not these\n{first}\n")
+    blocked = json.loads(suggest("I am going ", "--json", "--block", str(words)).stdout)["slots"]
+    assert first not in [slot["text"] for slot in blocked]
+    both = json.loads(suggest("I am going ", "--json", "--block", str(words), "--allow", str(words)).stdout)["slots"]
+    assert both[0]["text"] == first
+    assert_one_clear_line(suggest("hi", "--block", str(tmp_path / "none")), "none", "words")
+
+
 def test_what_a_space_would_replace_stands_in_quotes() -> None:
     answer = json.loads(CliRunner().invoke(main, ["suggest", "what is teh", "--json"]).stdout)
     assert answer["correction"] == {"replaced": "teh", "text": "the"}

@@ -81,4 +81,5 @@ def _rotate(config: ModelConfig, x: Array, places: NDArray[Any]) -> Array:
     angles = places[:, None] / config.rope_freq_constant ** (np.arange(half) / half)  # (T, D/2)
     turn = np.exp(1j * angles).reshape(len(x), *[1] * (x.ndim - 2), half)  # (T, [1,] D/2)
     turned = (x[..., :half] + 1j * x[..., half:]) * turn  # (..., D/2)
-    return np.concatenate((turned.real, turned.imag), -1).astype(x.dtype)
+    rotated: Array = np.concatenate((turned.real, turned.imag), -1).astype(x.dtype)
+    return rotated

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]",
 )
+@click.option(
+    "--init",
+    "initial_folder",
+    type=click.Path(path_type=Path),
+    help="Start from this checkpoint's weights (same size and tokenizer).  [default: random ones]",
+)
 @click.option("--steps", type=int, help="Optimizer steps.  [default: the size's recipe]")
 @click.option("--tokens", type=str, help="Length of the run in tokens instead of steps, such as 20M.")
 @click.option("--batch-tokens", type=int, help="Tokens per optimizer step, over all devices.")
@@ -65,6 +71,7 @@ def command(
     size: str,
     data: Path | None,
     run_folder: Path | None,
+    initial_folder: Path | None,
     tokens: str | None,
     device: str | None,
     dry_run: bool,
@@ -92,6 +99,7 @@ def command(
     from keyboard_lm_training.trainer import Trainer, model_config_for
     from keyboard_lm_training.training_data import TrainingData
 
+    from keyboard_lm.checkpoint import Checkpoint
     from keyboard_lm.config import size_name
 
     size = size_name(size)
@@ -121,7 +129,8 @@ def command(
                 click.echo(json.dumps(dataclasses.asdict(plan)))
             return
         try:
-            trainer = Trainer(config, training_data, run_folder, place)
+            initial = Checkpoint.load(initial_folder) if initial_folder else None
+            trainer = Trainer(config, training_data, run_folder, place, initial)
             result = _run_with_progress(trainer, place.is_main)
         except RuntimeError as error:  # torch has no exception of its own for an allocation that failed on the CPU
             if "memory" not in str(error):

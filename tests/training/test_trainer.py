@@ -239,3 +239,29 @@ def test_a_damaged_state_is_one_clear_error(tiny_run: TrainConfig, tiny_corpus: 
 def test_only_whole_lines_of_a_cut_log_are_read(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 2.0}) + '\n{"step": 2, "lo')
     assert [entry["step"] for entry in read_log(tmp_path)] == [1]
+
+
+def test_a_run_starts_from_another_checkpoints_weights(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path / "first")
+    initial = Checkpoint.load(tmp_path / "first" / CHECKPOINT_FOLDER)
+    data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
+    still = tiny_run.with_changes(learning_rate=1e-12, steps=1)
+    with placed("cpu") as place:
+        result = Trainer(still, data, tmp_path / "second", place, initial).run()
+    assert result.checkpoint is not None
+    assert result.checkpoint.record()["initial"]["digest"] == initial.digest
+    for name, weights in _weights(tmp_path / "second").items():
+        assert (weights == _weights(tmp_path / "first")[name]).all(), name
+    with placed("cpu") as place, pytest.raises(TrainingError, match="started from other weights"):
+        Trainer(still.with_changes(steps=2), data, tmp_path / "second", place)
+
+
+def test_a_run_refuses_another_networks_weights(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    _train(tiny_run, tiny_corpus, tmp_path / "first")
+    initial = Checkpoint.load(tmp_path / "first" / CHECKPOINT_FOLDER)
+    longer = tiny_run.with_changes(seq_len=tiny_run.seq_len // 2)
+    data = TrainingData.load(tiny_corpus, longer.seq_len, longer.seed)
+    with placed("cpu") as place, pytest.raises(TrainingError, match="another network"):
+        Trainer(longer, data, tmp_path / "second", place, initial)

@@ -90,10 +90,13 @@ class Trainer:
         data: what to train on.
         run_folder: where states, log and the checkpoint go; a folder with a state is continued.
         place: this process's device and rank.
+        initial: a checkpoint whose weights the run starts from, instead of random ones.
         clock: seconds that only go forward.
 
     Raises:
-        TrainingError: the folder belongs to another run or cannot be written, or the batch does not divide.
+        TrainingError: the folder belongs to another run or cannot be written, the batch does not divide, or the
+            initial checkpoint is another network's.
+        CheckpointError: the initial checkpoint has no weights, or damaged ones.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Trainer:
         data: TrainingData,
         run_folder: Path,
         place: Placement,
+        initial: Checkpoint | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if config.sequences_per_step % place.world_size:
@@ -110,11 +114,16 @@ class Trainer:
                 "change --batch-tokens"
             )
         self.config, self.data, self.run_folder, self.place = config, data, run_folder, place
+        self._initial = initial
         self._clock = clock
         self._dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         self.model_config = model_config_for(config, data.tokenizer.vocab_size)
         model = OpenELM(self.model_config)
-        model.init_weights(torch.Generator().manual_seed(config.seed))
+        if initial is None:
+            model.init_weights(torch.Generator().manual_seed(config.seed))
+        else:
+            _check_same_network(initial, self.model_config, data)
+            model.load_state_dict({name: torch.from_numpy(value).float() for name, value in initial.weights().items()})
         model.checkpoint_layers = config.recompute_activations
         model.to(place.device)
         self._loss_model = LossModel(model, config.z_loss_weight, self._dtype)
@@ -129,7 +138,11 @@ class Trainer:
 
     def _open_run(self) -> None:
         path = self.run_folder / RUN_FILE
-        described = {"training": self.config.to_dict(), "corpus_digest": self.data.digest}
+        described = {
+            "training": self.config.to_dict(),
+            "corpus_digest": self.data.digest,
+            "initial_digest": self._initial.digest if self._initial else None,
+        }
         if path.is_file():
             _check_same_run(path, described)
         state = load_latest_state(self.run_folder)
@@ -316,6 +329,10 @@ class Trainer:
         }
         save_state(self.run_folder, RunState(self.step, values, tensors))
 
+    def _describe_initial(self) -> dict[str, Any] | None:
+        # The record of what the run started from, so that a model's whole history is in its checkpoint.
+        return {"digest": self._initial.digest, "record": self._initial.record()} if self._initial else None
+
     def _finish(self) -> Checkpoint | None:
         weights = whole_weights(self._module)
         if not self.place.is_main:
@@ -328,6 +345,7 @@ class Trainer:
             "device": str(self.place.device),
             "world_size": self.place.world_size,
             "training": self.config.to_dict(),
+            "initial": self._describe_initial(),
             "corpus": self.data.describe(),
             "parameters": self.model_config.num_parameters,
             "tokens": self.config.total_tokens,
@@ -338,6 +356,16 @@ class Trainer:
         return save_checkpoint(
             self.run_folder / CHECKPOINT_FOLDER, self.model_config, self.data.tokenizer, arrays, record
         )
+
+
+def _check_same_network(initial: Checkpoint, model_config: ModelConfig, data: TrainingData) -> None:
+    if initial.tokenizer.digest != data.tokenizer.digest:
+        raise TrainingError(
+            f"{initial.folder} has another tokenizer than the corpus; "
+            f"build the corpus with --tokenizer {initial.folder}"
+        )
+    if initial.config != model_config:
+        raise TrainingError(f"{initial.folder} is another network; give its --size and --seq-len")
 
 
 def _check_same_run(path: Path, described: dict[str, Any]) -> None:
@@ -354,6 +382,8 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
     ]
     if digest != described["corpus_digest"]:
         changed.append("the corpus is another one")
+    if earlier.get("initial_digest") != described["initial_digest"]:
+        changed.append("it started from other weights")
     if changed:
         raise TrainingError(
             f"{path.parent} holds a run with other options ({'; '.join(changed)}); "

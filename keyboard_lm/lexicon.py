@@ -115,11 +115,12 @@ class Lexicon:
 
     def _is_offensive(self, word: str) -> bool:
         """Return whether a word must not be offered, in any case but that of another word (``John`` may be)."""
-        entries = self.entries_of(word)
-        if not any(bool(self.flags[entry] & OFFENSIVE) for entry in entries):
-            return False
-        harmless = (self.text(entry) for entry in entries if not self.flags[entry] & OFFENSIVE)
-        return all(word not in (text, text.upper()) for text in harmless)
+        offensive, harmless = set(), set()
+        for entry in self.entries_of(word):
+            (offensive if self.flags[entry] & OFFENSIVE else harmless).add(self.text(entry))
+        if word in offensive or word in harmless:
+            return word in offensive
+        return bool(offensive) and all(word != text.upper() for text in harmless)
 
     def is_miswritten(self, word: str) -> bool:
         """Return whether a word, in any case, is what people write for another."""

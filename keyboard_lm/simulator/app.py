@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ class Simulator(App[None]):
     Args:
         phone: what is typed on.
         num_slots: of its bar.
+        clock: seconds that only go forward; by it a second press of shift is soon enough to lock.
 
     Attributes:
         failure: what ended the application early; None if nothing did.
@@ -74,7 +76,7 @@ class Simulator(App[None]):
         Binding("f3", "page", "digits", priority=True),
     ]
 
-    def __init__(self, phone: Phone, num_slots: int) -> None:
+    def __init__(self, phone: Phone, num_slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.failure: KeyboardLMError | None = None
         self._phone = phone
@@ -84,7 +86,7 @@ class Simulator(App[None]):
             "symbols": KeyPage(phone.layout, "symbols"),
         }
         self._page: Page = "letters"
-        self._keyboard = Keyboard(self._pages["letters"])
+        self._keyboard = Keyboard(self._pages["letters"], clock)
         self._sent, self._field, self._bar = SentMessages(phone), MessageField(phone), SuggestionBar(phone, num_slots)
         self._figures, self._latency, self._help = Figures(phone), Latency(phone), Static(id="help")
 

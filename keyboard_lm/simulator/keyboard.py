@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,7 +46,7 @@ class Keyboard(Widget):
         tap: Tap | None
         is_double: bool
 
-    def __init__(self, page: KeyPage, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, page: KeyPage, clock: Callable[[], float]) -> None:
         super().__init__(id="keyboard")
         self._page = page
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,10 @@ def phone() -> Iterator[Phone]:
     phone.close()
 
 
-def play(phone: Phone, steps: Steps, size: tuple[int, int] = (80, 24)) -> Simulator:
-    app = Simulator(phone, NUM_SLOTS)
+def play(
+    phone: Phone, steps: Steps, size: tuple[int, int] = (80, 24), clock: Callable[[], float] = lambda: 0.0
+) -> Simulator:
+    app = Simulator(phone, NUM_SLOTS, clock)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -224,6 +226,16 @@ def test_shift_pressed_twice_locks_and_shows_capitals(phone: Phone) -> None:
         assert phone.shift == "lock"
 
     play(phone, steps)
+
+
+def test_shift_pressed_twice_slowly_is_off_again(phone: Phone) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await write(pilot, "x ")
+        for expected in ("on", "off", "on"):
+            await touch(pilot, "⇧")
+            assert phone.shift == expected
+
+    play(phone, steps, clock=count().__next__)
 
 
 def test_digits_are_typed_while_they_are_on_the_keys(phone: Phone) -> None:

@@ -115,7 +115,8 @@ class Lexicon:
 
     def _is_offensive(self, word: str) -> bool:
         """Return whether a word must not be offered, in any case but that of another word (``John`` may be)."""
-        offensive, harmless = set(), set()
+        offensive: set[str] = set()
+        harmless: set[str] = set()
         for entry in self.entries_of(word):
             (offensive if self.flags[entry] & OFFENSIVE else harmless).add(self.text(entry))
         if word in offensive or word in harmless:

@@ -18,6 +18,10 @@ class CheckpointError(KeyboardLMError):
     """A checkpoint folder is missing, damaged, or its parts do not belong together."""
 
 
+class PackageError(KeyboardLMError):
+    """A Core ML package is missing, damaged, or holds something that cannot be run."""
+
+
 class DataError(KeyboardLMError):
     """A corpus, a shard or an evaluation file cannot be used."""
 

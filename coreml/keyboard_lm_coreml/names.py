@@ -25,6 +25,8 @@ ROW = "row"
 LOGITS = "logits"
 STATE = "kv_cache"  # fp16 (1, rows of all layers, S, D); a layer's rows are its keys' heads, then its values' heads
 
+PACKAGE_SUFFIX = ".mlpackage"
+
 MASKED = -1e4  # fp16 has no room for much less, and infinities are not safe on the Neural Engine
 
 

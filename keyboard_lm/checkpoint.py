@@ -38,6 +38,7 @@ WEIGHTS_FILE = "model.safetensors"
 RECORD_FILE = "record.json"
 INDEX_FILE = "checkpoint.json"
 ONNX_INT4_FILE = "model.int4.onnx"
+PACKAGE_SUFFIX = ".mlpackage"
 
 Weights = dict[str, NDArray[Any]]
 
@@ -52,6 +53,7 @@ class Checkpoint:
         tokenizer: the tokenizer it was trained with.
         digest: SHA-256 over configuration, tokenizer and weights; artefacts made from them carry it.
         files: size in bytes and SHA-256 of each file, by name.
+        package: the Core ML package in the folder that was named in its place, if one was.
     """
 
     folder: Path
@@ -59,14 +61,21 @@ class Checkpoint:
     tokenizer: Tokenizer
     digest: str
     files: Mapping[str, tuple[int, str]]
+    package: Path | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
         """Read and check everything but the weights.
 
+        Args:
+            folder: the checkpoint folder, or a Core ML package that lies in one.
+
         Raises:
             CheckpointError: the folder is missing, damaged, or its parts belong to different models.
         """
+        package = folder if folder.suffix == PACKAGE_SUFFIX else None
+        if package is not None:
+            folder = package.parent
         index, files = _read_index(folder)
         for name in (CONFIG_FILE, TOKENIZER_FILE, PROPER_NOUNS_FILE):
             if name not in files:
@@ -87,7 +96,7 @@ class Checkpoint:
         digest = _digest(config, tokenizer, weights_sha)
         if digest != index["digest"]:
             raise CheckpointError(f"{folder}: the tokenizer, configuration and weights belong to different models")
-        return cls(folder, config, tokenizer, digest, files)
+        return cls(folder, config, tokenizer, digest, files, package)
 
     def read_file(self, name: str) -> bytes:
         """Return the content of one listed file after checking its digest.

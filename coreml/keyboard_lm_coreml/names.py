@@ -17,6 +17,8 @@ mask.
 
 from __future__ import annotations
 
+import re
+
 TOKEN_IDS = "token_ids"
 POSITION = "position"
 MASK = "mask"
@@ -25,7 +27,11 @@ ROW = "row"
 LOGITS = "logits"
 STATE = "kv_cache"  # fp16 (1, rows of all layers, S, D); a layer's rows are its keys' heads, then its values' heads
 
-PACKAGE_SUFFIX = ".mlpackage"
+# Keys of the package's own metadata.
+META_FORMAT = "package_format"
+META_CHECKPOINT = "checkpoint_digest"  # Checkpoint.digest
+META_TOKENIZER = "tokenizer_digest"  # Tokenizer.digest
+PACKAGE_FORMAT = 1
 
 MASKED = -1e4  # fp16 has no room for much less, and infinities are not safe on the Neural Engine
 
@@ -35,3 +41,11 @@ def function_name(num_tokens: int, is_prefill: bool) -> str:
     if num_tokens == 1:
         return "decode"
     return f"{'prefill' if is_prefill else 'tree'}{num_tokens}"
+
+
+def num_tokens(function: str) -> int | None:
+    """Return T of a function by its name; None for a name that this project does not give."""
+    if function == "decode":
+        return 1
+    match = re.fullmatch(r"(?:tree|prefill)([1-9][0-9]{0,4})", function)
+    return int(match[1]) if match else None

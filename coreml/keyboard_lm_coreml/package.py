@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from keyboard_lm.checkpoint import PACKAGE_SUFFIX
 from keyboard_lm.errors import PackageError
-from keyboard_lm_coreml import names
 from keyboard_lm_coreml.mil import Model, parse_function, parse_model
 from keyboard_lm_coreml.program import Function, Interface, Metadata
 from keyboard_lm_coreml.protobuf import MalformedError
@@ -119,15 +119,15 @@ def find_package(path: Path) -> Path:
     Raises:
         PackageError: there is none, or more than one.
     """
-    if path.suffix == names.PACKAGE_SUFFIX:
+    if path.suffix == PACKAGE_SUFFIX:
         return path
     try:
-        found = sorted(path.glob(f"*{names.PACKAGE_SUFFIX}"))
+        found = sorted(path.glob(f"*{PACKAGE_SUFFIX}"))
     except OSError as error:
         raise PackageError(f"{path}: cannot be read ({error.strerror})") from None
     if len(found) != 1:
         have = "several packages" if found else "no package"
-        raise PackageError(f"{path}: {have} (*{names.PACKAGE_SUFFIX}); name the one that is meant")
+        raise PackageError(f"{path}: {have} (*{PACKAGE_SUFFIX}); name the one that is meant")
     return found[0]
 
 

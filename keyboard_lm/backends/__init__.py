@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from keyboard_lm.backends.protocol import Backend
     from keyboard_lm.checkpoint import Checkpoint
 
-BACKENDS = ("onnx", "torch")
+BACKENDS = ("onnx", "torch", "coreml")
 DEFAULT_BACKEND = "onnx"
 
 
@@ -29,6 +29,7 @@ def load_backend(
     Raises:
         ConfigError: no such backend.
         CheckpointError: the checkpoint holds nothing that this backend can run.
+        PackageError: its Core ML package is missing, damaged, or another model's.
         MissingExtraError: the backend is not installed.
     """
     if name == "onnx":
@@ -43,4 +44,8 @@ def load_backend(
                 raise
             raise MissingExtraError("torch", "train") from None
         return TorchBackend.load(checkpoint, capacity)
+    if name == "coreml":
+        from keyboard_lm_coreml.backend import CoreMLBackend
+
+        return CoreMLBackend.load(checkpoint, capacity)
     raise ConfigError(f"no backend {name!r}; choose one of: {', '.join(BACKENDS)}")

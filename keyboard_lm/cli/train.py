@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     "--strategy", type=click.Choice(["ddp", "fsdp"]), help="How processes started by torchrun share the work."
 )
 @click.option("--recompute-activations/--keep-activations", default=None, help="Save memory and spend time, or not.")
+@click.option("--compile/--eager", default=None, help="Fuse element-wise work with torch.compile, or not.")
 @click.option("--device", type=click.Choice(["cpu", "cuda", "mps"]), help="[default: the fastest there is]")
 @click.option("--seed", type=int)
 @click.option("--eval-interval-steps", type=int)

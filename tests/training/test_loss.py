@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -33,3 +35,17 @@ def test_nll_carries_no_gradient() -> None:
     hidden = torch.randn(3, 4, requires_grad=True)
     _, nll = linear_cross_entropy(hidden, torch.randn(5, 4), torch.tensor([0, 1, 2]))
     assert not nll.requires_grad
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_loss_equals_the_eager_one() -> None:
+    generator = torch.Generator().manual_seed(3)
+    hidden = torch.randn(9, 12, generator=generator).requires_grad_()
+    table = torch.randn(40, 12, generator=generator).requires_grad_()
+    targets = torch.randint(0, 40, (9,), generator=generator)
+    both = []
+    for is_compiled in (False, True):
+        loss, nll = linear_cross_entropy(hidden, table, targets, 1e-2, is_compiled=is_compiled)
+        both.append((loss.detach(), nll, *torch.autograd.grad(loss, (hidden, table))))
+    for eager, compiled in zip(*both, strict=True):
+        torch.testing.assert_close(compiled, eager)

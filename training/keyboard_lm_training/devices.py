@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -96,11 +97,15 @@ class LossModel(nn.Module):
         model: the network.
         z_loss_weight: see `linear_cross_entropy`.
         dtype: precision of the head's matrix products.
+        is_compiled: fuse the element-wise work of layers and loss with torch.compile (needs a C++ compiler).
     """
 
-    def __init__(self, model: OpenELM, z_loss_weight: float, dtype: torch.dtype) -> None:
+    def __init__(self, model: OpenELM, z_loss_weight: float, dtype: torch.dtype, is_compiled: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.is_compiled = is_compiled
+        if is_compiled:
+            _compile_layers(model)
         self.z_loss_weight = z_loss_weight
         self.dtype = dtype
 
@@ -108,7 +113,16 @@ class LossModel(nn.Module):
         """Return the loss and the plain NLL of windows (B, T + 1)."""
         hidden = self.model.hidden(windows[:, :-1]).flatten(0, 1)  # (B T, C)
         table = self.model.transformer.token_embeddings.weight
-        return linear_cross_entropy(hidden, table, windows[:, 1:].flatten(), self.z_loss_weight, self.dtype)
+        targets = windows[:, 1:].flatten()  # (B T,)
+        return linear_cross_entropy(hidden, table, targets, self.z_loss_weight, self.dtype, self.is_compiled)
+
+
+def _compile_layers(model: OpenELM) -> None:
+    # Layer-wise scaling makes each layer a shape of its own, and torch stops compiling after eight by default.
+    dynamo: Any = torch._dynamo.config
+    dynamo.recompile_limit = max(dynamo.recompile_limit, 4 * len(model.transformer.layers))
+    for layer in model.transformer.layers:
+        layer.compile()
 
 
 def shared(module: LossModel, strategy: str, place: Placement) -> nn.Module:

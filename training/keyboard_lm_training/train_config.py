@@ -45,6 +45,7 @@ class TrainConfig:
         precision: `bf16` autocast, or `fp32`.
         strategy: how several processes share the work: `ddp` copies the network, `fsdp` shards it.
         recompute_activations: save memory by running each layer's forward pass twice.
+        compile: fuse element-wise work with torch.compile; needs a C++ compiler, and a minute at the start.
         seed: of the initial weights and the order of the data.
         eval_interval_steps: steps between two measurements of held-out bits per byte.
         eval_tokens: held-out tokens per source in such a measurement.
@@ -75,6 +76,7 @@ class TrainConfig:
     precision: str = "bf16"
     strategy: str = "ddp"
     recompute_activations: bool = False
+    compile: bool = False
     seed: int = 1
     eval_interval_steps: int = 200
     eval_tokens: int = 4096

@@ -36,7 +36,8 @@ _AVERAGE = "average/"
 # Options that may change when a run goes on: they do not alter the steps already done.
 _FREE_OPTIONS = {
     "steps", "decay_share", "schedule", "average_snapshots", "average_interval_steps", "strategy", "micro_batch",
-    "recompute_activations", "eval_interval_steps", "eval_tokens", "save_interval_minutes", "log_interval_steps",
+    "recompute_activations", "compile", "eval_interval_steps", "eval_tokens", "save_interval_minutes",
+    "log_interval_steps",
 }  # fmt: skip
 
 
@@ -126,7 +127,7 @@ class Trainer:
             model.load_state_dict({name: torch.from_numpy(value).float() for name, value in initial.weights().items()})
         model.checkpoint_layers = config.recompute_activations
         model.to(place.device)
-        self._loss_model = LossModel(model, config.z_loss_weight, self._dtype)
+        self._loss_model = LossModel(model, config.z_loss_weight, self._dtype, config.compile)
         self._module = shared(self._loss_model, config.strategy, place)
         self._optimizers = build_optimizers(self._loss_model, config)
         self._average: dict[str, Tensor] = {}

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.errors import PackageError
+from keyboard_lm_coreml.compiler import compile_function
 from keyboard_lm_coreml.constants import ConstantStore
+from keyboard_lm_coreml.ops.kernel import MAX_LIVE_BYTES, round_half
 from keyboard_lm_coreml.package import Package, damaged
-from keyboard_lm_coreml.plan import MAX_LIVE_BYTES, Plan, States, compile_function, round_half
+from keyboard_lm_coreml.plan import Plan, States
 from keyboard_lm_coreml.program import NamedType
 from keyboard_lm_coreml.protobuf import MalformedError
 

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from keyboard_lm.checkpoint import PACKAGE_SUFFIX
 from keyboard_lm.errors import PackageError
-from keyboard_lm_coreml.mil import Model, parse_function, parse_model
+from keyboard_lm_coreml.mil import parse_function
+from keyboard_lm_coreml.model_file import Model, parse_model
 from keyboard_lm_coreml.program import Function, Interface, Metadata
 from keyboard_lm_coreml.protobuf import MalformedError
 from keyboard_lm_coreml.weight_file import WeightFile

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keyboard_lm_coreml.ops.kernel import Array, Builder, Kernel, Node, broadcast
+from keyboard_lm_coreml.ops.kernel import MAX_LIVE_BYTES, Array, Builder, Kernel, Node, broadcast, size_of
 from keyboard_lm_coreml.ops.reduction import softmax
 from keyboard_lm_coreml.protobuf import MalformedError
 
@@ -65,7 +65,7 @@ def _linear(node: Node) -> Kernel:
 
     def call(x: Array) -> Array:
         rows = x.reshape(-1, channels)  # (T, C)
-        y = (matrix @ rows[0])[None] if len(rows) == 1 else rows @ matrix.T  # (T, O)
+        y = (matrix @ rows[0])[None] if len(rows) == 1 else (matrix @ rows.T).T  # (T, O); as rows of O it is slower
         return (y if bias is None else y + bias).reshape(shape)
 
     return Kernel((x,), call, (shape,))
@@ -97,6 +97,8 @@ def _attention(node: Node) -> Kernel:
     query, key, value = node.value("query"), node.value("key"), node.value("value")
     transposed = _swapped(key.shape, True)
     scores = _product_shape(query.shape, transposed)  # (..., T, S)
+    if 4 * size_of(scores) > MAX_LIVE_BYTES:
+        raise MalformedError(f"scores of shape {scores} take more than {MAX_LIVE_BYTES >> 20} MB")
     shape = _product_shape(scores, value.shape)  # (..., T, E)
     scale = np.float32(query.shape[-1] ** -0.5)
     arguments = (query, key, value)

@@ -25,6 +25,7 @@ from keyboard_lm_coreml.weight_file import WeightFile
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_MODEL_BYTES = 1 << 28  # the program alone; a network of 16 layers takes less than 1 MB for each function
+_PIECE_BYTES = 1 << 20
 _DATA_FOLDER = "Data"
 
 
@@ -151,11 +152,16 @@ def _model_path(path: Path) -> Path:
 
 
 def _read(path: Path, limit: int) -> bytes:
+    # In pieces: a read of the whole limit would allocate that much for the smallest file.
+    pieces: list[bytes] = []
+    num_bytes = 0
     try:
         with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+            while piece := stream.read(_PIECE_BYTES):
+                pieces.append(piece)
+                num_bytes += len(piece)
+                if num_bytes > limit:
+                    raise MalformedError(f"{path.name} is larger than {limit >> 20} MB")
     except OSError as error:
         raise MalformedError(f"{path.name} cannot be read ({error.strerror})") from None
-    if len(data) > limit:
-        raise MalformedError(f"{path.name} is larger than {limit >> 20} MB")
-    return data
+    return b"".join(pieces)

@@ -114,7 +114,7 @@ def _edit(content: bytes, rng: random.Random, edit: Callable[[list[tuple[int, in
             parts[i] = number, descend(value, depth - 1)
         else:
             edit(parts, rng.randrange(len(parts)))
-        return _encoded(parts)
+        return encoded(parts)
 
     return descend(content, min(depth, _MAX_DEPTH))
 
@@ -124,10 +124,11 @@ def _parts(message: bytes) -> list[tuple[int, int | bytes]] | None:
         parts = [(n, v if isinstance(v, int) else bytes(v)) for n, v in fields(memoryview(message))]
     except MalformedError:
         return None
-    return parts if _encoded(parts) == message else None  # texts that look like messages mostly do not come back
+    return parts if encoded(parts) == message else None  # texts that look like messages mostly do not come back
 
 
-def _encoded(parts: list[tuple[int, int | bytes]]) -> bytes:
+def encoded(parts: list[tuple[int, int | bytes]]) -> bytes:
+    """Return a message of these fields; numbers become varints."""
     return b"".join(
         _varint(number << 3) + _varint(value)
         if isinstance(value, int)

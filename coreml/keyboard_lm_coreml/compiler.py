@@ -93,6 +93,8 @@ class _Compiler:
     def _compute(self, operation: Operation) -> None:
         if operation.kind not in BUILDERS:
             raise MalformedError("no such operation is known here")
+        if not operation.outputs:
+            raise MalformedError("it has no output")
         inputs = {
             name: tuple(self._bound(binding) for binding in bindings) for name, bindings in operation.inputs.items()
         }

@@ -27,7 +27,7 @@ from keyboard_lm_coreml.protobuf import (
     MalformedError,
     as_bytes,
     as_int,
-    as_text,
+    as_name,
     fields,
     map_entry,
     packed_floats,
@@ -59,7 +59,7 @@ def parse_function(name: str, body: memoryview, weights: OpenWeights) -> Functio
         if number == 1:
             inputs.append(_named_type(as_bytes(value)))
         elif number == 2:
-            opset = as_text(value)
+            opset = as_name(value)
         elif number == 3:
             key, block = map_entry(value)
             blocks[key] = block
@@ -69,7 +69,7 @@ def parse_function(name: str, body: memoryview, weights: OpenWeights) -> Functio
     operations: list[Operation] = []
     for number, value in fields(blocks[opset]):  # Block: 2 outputs, 3 operations
         if number == 2:
-            outputs.append(as_text(value))
+            outputs.append(as_name(value))
         elif number == 3:
             try:
                 operations.append(_operation(len(operations), as_bytes(value), weights))
@@ -87,7 +87,7 @@ def _operation(index: int, data: memoryview, weights: OpenWeights) -> Operation:
     name = ""
     for number, value in fields(data):
         if number == 1:
-            kind = as_text(value)
+            kind = as_name(value)
         elif number == 2:
             key, argument = map_entry(value)
             inputs[key] = _bindings(argument, weights)
@@ -118,7 +118,7 @@ def _bindings(argument: memoryview, weights: OpenWeights) -> tuple[Binding, ...]
             continue
         for kind, content in fields(as_bytes(value)):
             if kind == 1:
-                bindings.append(as_text(content))
+                bindings.append(as_name(content))
             elif kind == 2:
                 constant = _constant(as_bytes(content), weights)
                 if constant is None:
@@ -132,7 +132,7 @@ def _named_type(data: memoryview) -> NamedType:
     name, found = "", None
     for number, value in fields(data):
         if number == 1:
-            name = as_text(value)
+            name = as_name(value)
         elif number == 2:
             found = _tensor_type(as_bytes(value))
     if found is None:
@@ -216,7 +216,7 @@ class _Immediate:
     def text(self) -> str:
         for number, value in fields(self.data):
             if number == 4:
-                texts = [as_text(v) for found, v in fields(as_bytes(value)) if found == 1]
+                texts = [as_name(v) for found, v in fields(as_bytes(value)) if found == 1]
                 if len(texts) == 1:
                     return texts[0]
         raise MalformedError("a text is missing")
@@ -252,7 +252,7 @@ def _constant(data: memoryview, weights: OpenWeights) -> Constant | None:
             file, offset = "", 0
             for kind, content in fields(as_bytes(value)):
                 if kind == 1:
-                    file = as_text(content)
+                    file = as_name(content)
                 elif kind == 2:
                     offset = as_int(content)
             blob = BlobReference(file, offset)

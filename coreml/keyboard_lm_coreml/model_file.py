@@ -15,6 +15,7 @@ from keyboard_lm_coreml.protobuf import (
     as_bytes,
     as_int,
     as_signed,
+    as_name,
     as_text,
     fields,
     map_entry,
@@ -80,10 +81,10 @@ def _parse_description(data: memoryview) -> tuple[Metadata, str, dict[str, Inter
     for number, value in fields(data):
         if number == 20:  # FunctionDescription: 1 name, 2 input, 3 output, 6 state
             body = as_bytes(value)
-            name = next((as_text(v) for found, v in fields(body) if found == 1), "")
+            name = next((as_name(v) for found, v in fields(body) if found == 1), "")
             interfaces[name] = _interface(body, inputs=2, outputs=3, states=6)
         elif number == 21:
-            default = as_text(value)
+            default = as_name(value)
         elif number == 100:
             metadata = _metadata(as_bytes(value))
     if not interfaces:
@@ -105,7 +106,7 @@ def _feature(data: memoryview) -> Feature:
     array: memoryview | None = None
     for number, value in fields(data):
         if number == 1:
-            name = as_text(value)
+            name = as_name(value)
         elif number == 2:
             description = as_text(value)
         elif number == 3:

@@ -18,6 +18,7 @@ from keyboard_lm.errors import PackageError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
+_MAX_NAME = 1000
 
 
 class MalformedError(PackageError):
@@ -124,8 +125,20 @@ def as_text(value: int | memoryview) -> str:
         raise MalformedError("a name is not UTF-8") from None
 
 
+def as_name(value: int | memoryview) -> str:
+    """Return a field's text that is a name: what an error message may hold.
+
+    Raises:
+        MalformedError: it is no text, or has characters that no name has.
+    """
+    name = as_text(value)
+    if not name.isprintable() or len(name) > _MAX_NAME:
+        raise MalformedError("a name is too long or has characters that cannot be printed")
+    return name
+
+
 def map_entry(entry: int | memoryview) -> tuple[str, memoryview]:
-    """Return key and value of one entry of a map from text to messages.
+    """Return key and value of one entry of a map from names to messages.
 
     Raises:
         MalformedError: the entry is broken.
@@ -133,7 +146,7 @@ def map_entry(entry: int | memoryview) -> tuple[str, memoryview]:
     key, value = "", memoryview(b"")
     for number, content in fields(as_bytes(entry)):
         if number == 1:
-            key = as_text(content)
+            key = as_name(content)
         elif number == 2:
             value = as_bytes(content)
     return key, value

@@ -147,3 +147,9 @@ def test_weights_that_lie_elsewhere_are_refused(files: Files, tmp_path: Path) ->
             weights[at + 16 : at + 24] = (1 << 62).to_bytes(8, "little")  # where its values are
     with pytest.raises(PackageError, match=r"weight.bin: the record at byte \d+ ends at \d+, but the file has"):
         _run(_write(tmp_path, {**files, WEIGHTS: bytes(weights)}))
+
+
+def test_a_name_cannot_break_the_line_of_an_error(files: Files, tmp_path: Path) -> None:
+    model = files[MODEL].replace(b"layer_norm", b"layer\nnorm").replace(b"constexpr_", b"constexpr\x1b")
+    with pytest.raises(PackageError, match=r"operation \d+: a name is too long or has characters that cannot be"):
+        _run(_write(tmp_path, {**files, MODEL: model}))

@@ -10,6 +10,7 @@ a `PackageError`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -131,6 +132,26 @@ def find_package(path: Path) -> Path:
         have = "several packages" if found else "no package"
         raise PackageError(f"{path}: {have} (*{PACKAGE_SUFFIX}); name the one that is meant")
     return found[0]
+
+
+def package_digest(path: Path) -> str:
+    """Return the SHA-256 of a package's files: program and weights, whatever the manifest calls them.
+
+    Raises:
+        PackageError: it is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    files = sorted(file for file in (path / _DATA_FOLDER).rglob("*") if file.is_file())
+    if not files:
+        raise PackageError(f"{path}: no such package; make one with keyboard-lm export-coreml")
+    try:
+        for file in files:
+            with file.open("rb") as stream:
+                digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read ({error.strerror})") from None
+    return digest.hexdigest()
 
 
 def _model_path(path: Path) -> Path:

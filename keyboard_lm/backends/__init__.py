@@ -23,15 +23,18 @@ def load_backend(
         name: one of `BACKENDS`.
         checkpoint: the folder.
         capacity: slots of the KV cache; by default the longest context the network is trained for.
-        num_threads: threads of one step (ONNX Runtime only; torch's number is the process's own setting).
-        bits: which of the folder's graphs (ONNX Runtime only; torch has the weights as they were trained).
+        num_threads: threads of one step (ONNX Runtime only; torch's and numpy's are the process's own settings).
+        bits: which of the folder's graphs (ONNX Runtime only; torch has the weights as they were trained, and Core ML
+            those of its package).
 
     Raises:
-        ConfigError: no such backend.
+        ConfigError: no such backend, or a Core ML package was named for one that cannot run it.
         CheckpointError: the checkpoint holds nothing that this backend can run.
         PackageError: its Core ML package is missing, damaged, or another model's.
         MissingExtraError: the backend is not installed.
     """
+    if checkpoint.package is not None and name in BACKENDS and name != "coreml":
+        raise ConfigError(f"{checkpoint.package} is a Core ML package; add: --backend coreml")
     if name == "onnx":
         from keyboard_lm.backends.onnx import DEFAULT_THREADS, OnnxBackend
 
@@ -49,3 +52,22 @@ def load_backend(
 
         return CoreMLBackend.load(checkpoint, capacity)
     raise ConfigError(f"no backend {name!r}; choose one of: {', '.join(BACKENDS)}")
+
+
+def artefact(name: str, checkpoint: Checkpoint, bits: int = 4) -> str:
+    """Return what tells the file that a backend would run from any other made of the same checkpoint; "" if none does.
+
+    Raises:
+        PackageError: there is no Core ML package, or it cannot be read.
+    """
+    if name == "onnx":
+        from keyboard_lm.onnx_format import graph_file
+
+        _, sha256 = checkpoint.files.get(graph_file(bits), (0, "none"))
+        return f"{bits} bits, graph {sha256[:8]}"
+    if name == "coreml":
+        from keyboard_lm_coreml.package import find_package, package_digest
+
+        package = checkpoint.package or find_package(checkpoint.folder)
+        return f"{package.name} {package_digest(package)[:8]}"
+    return ""

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from keyboard_lm.backends import DEFAULT_BACKEND
 from keyboard_lm.bench import processes
 from keyboard_lm.bench.repeat import Timing
 from keyboard_lm.errors import KeyboardLMError
@@ -41,13 +42,13 @@ class ColdStart:
     heavy_imports: tuple[str, ...]
 
 
-def measure_cold_start(model: Path, runs: int) -> ColdStart:
+def measure_cold_start(model: Path, runs: int, backend: str = DEFAULT_BACKEND) -> ColdStart:
     """Run `keyboard-lm suggest` on the checkpoint folder `model` in `runs` fresh processes.
 
     Raises:
         KeyboardLMError: the command fails.
     """
-    arguments = ["suggest", TEXT, "--model", str(model)]
+    arguments = ["suggest", TEXT, "--model", str(model), "--backend", backend]
     listed = subprocess.run([sys.executable, "-c", _LIST_MODULES, *arguments], capture_output=True, text=True)
     if listed.returncode:
         raise KeyboardLMError(f"keyboard-lm suggest failed: {listed.stderr.strip().splitlines()[0]}")

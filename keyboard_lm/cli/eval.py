@@ -165,6 +165,9 @@ def _open_journal(digest: str, fresh: bool) -> Journal:
 
 
 def _run(plan: EvaluationPlan, subject: ModelSubject, journal: Journal, jobs: int) -> Results:
+    # The processes share the cores: one thread for each one's matrix products, read when numpy and torch are imported.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     try:
         with _progress_bar(len(plan.units())) as progress:
             return run(plan, subject, journal, jobs, progress)
@@ -188,7 +191,7 @@ def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
 
 def _cost(subject: ModelSubject, texts: list[EvaluationText]) -> dict[str, Any]:
     click.echo("measuring cost ...", err=True)
-    cold = measure_cold_start(subject.folder, runs=5)
+    cold = measure_cold_start(subject.folder, runs=5, backend=subject.backend)
     typed = [document for text in texts for document in text.documents]
     found = measure_cost(replace(subject, max_slots=NUM_SLOTS), typed)
     return {**asdict(found), "cold_start_ms": cold.wall.median_ms, "cold_start_peak_rss_mb": cold.peak_rss_mb}

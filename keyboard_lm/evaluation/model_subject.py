@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from keyboard_lm.backends import load_backend
+from keyboard_lm.backends import artefact, load_backend
 from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.evaluation.engine import Engine
 from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
 from keyboard_lm.evaluation.language_model import LanguageModelScorer
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
 from keyboard_lm.evaluation.task import Subject
-from keyboard_lm.onnx_format import graph_file
 
 MAX_SLOTS = 5
 MODEL, FULL = "model", "full"
@@ -45,6 +44,7 @@ class ModelSubject:
 
         Raises:
             CheckpointError: the folder is missing or damaged, or has no graph of these bits.
+            PackageError: its Core ML package is missing, damaged, or another model's.
             MissingExtraError: the backend is not installed.
         """
         checkpoint = Checkpoint.load(self.folder)
@@ -61,12 +61,14 @@ class ModelSubject:
         return self().engine
 
     def describe(self) -> str:
-        """Return one line that tells this subject from any other, the weights' digest included."""
+        """Return one line that tells this subject from any other: the weights' digest, the file that is run.
+
+        Raises: as calling the object does.
+        """
         checkpoint = Checkpoint.load(self.folder)
         parts = [checkpoint.digest[:16], self.backend]
-        if self.backend == "onnx":
-            _, sha256 = checkpoint.files.get(graph_file(self.bits), (0, "none"))
-            parts.append(f"{self.bits} bits, graph {sha256[:8]}")
+        if file := artefact(self.backend, checkpoint, self.bits):
+            parts.append(file)
         if self.keyboard != MODEL:
             parts.append(self.keyboard)
         return ", ".join(parts)

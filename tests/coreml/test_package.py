@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keyboard_lm_coreml import constexpr
 from keyboard_lm_coreml.data_types import BY_NAME, packed_bytes, unpack
-from keyboard_lm_coreml.package import Package, find_package
+from keyboard_lm_coreml.package import Package, find_package, package_digest
 
 from keyboard_lm.errors import PackageError
 
@@ -197,6 +197,17 @@ def test_a_bundle_folder_means_its_package(plain: Path, tmp_path: Path) -> None:
     assert find_package(plain.parent) == plain
     with pytest.raises(PackageError, match="no package"):
         find_package(tmp_path)
+
+
+def test_the_digest_is_that_of_program_and_weights(copy: Path) -> None:
+    before = package_digest(copy)
+    (copy / "Manifest.json").write_text((copy / "Manifest.json").read_text() + "\n")
+    assert package_digest(copy) == before
+    content = (copy / WEIGHTS).read_bytes()
+    (copy / WEIGHTS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert package_digest(copy) != before
+    with pytest.raises(PackageError, match="no such package"):
+        package_digest(copy.parent / "other.mlpackage")
 
 
 def test_vectors_cannot_make_a_small_file_large() -> None:

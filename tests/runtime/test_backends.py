@@ -205,3 +205,10 @@ def test_checkpoint_without_a_graph_says_how_to_make_one(
     checkpoint = make_checkpoint(tmp_path / "bare")
     with pytest.raises(CheckpointError, match=r"keyboard-lm export-onnx .*bare"):
         load_backend("onnx", checkpoint)
+
+
+def test_a_package_runs_on_core_ml_alone(tiny_checkpoint: Path) -> None:
+    checkpoint = Checkpoint.load(tiny_checkpoint / "keyboard.mlpackage")
+    for name in ("onnx", "torch"):
+        with pytest.raises(ConfigError, match=r"keyboard.mlpackage is a Core ML package; add: --backend coreml"):
+            load_backend(name, checkpoint)

@@ -31,6 +31,10 @@ STATE = "kv_cache"  # fp16 (1, rows of all layers, S, D); a layer's rows are its
 META_FORMAT = "package_format"
 META_CHECKPOINT = "checkpoint_digest"  # Checkpoint.digest
 META_TOKENIZER = "tokenizer_digest"  # Tokenizer.digest
+META_RECIPE = "recipe"
+META_TARGET = "target"
+META_SLOTS = "context_slots"
+META_CONVERTER = "converter"
 PACKAGE_FORMAT = 1
 
 MASKED = -1e4  # fp16 has no room for much less, and infinities are not safe on the Neural Engine

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train a model.",
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
+    "export-coreml": "Turn a checkpoint into a Core ML package for an app.",
     "bench": "Measure speed and memory on this machine.",
 }
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "sizes": "List the model sizes.",
     "corpus": "Turn text into tokenized training shards.",
     "train": "Train a model.",
+    "distill": "Train a model on a larger one's distribution.",
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
     "export-coreml": "Turn a checkpoint into a Core ML package for an app.",

@@ -2,72 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from keyboard_lm.errors import MissingExtraError, TrainingError
-
-if TYPE_CHECKING:
-    from keyboard_lm_training.plan import TrainingPlan
-    from keyboard_lm_training.trainer import TrainResult
+from keyboard_lm.cli.training_run import configured, require_training_extra, run_training, training_options
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--size", default="9m", help="One of `keyboard-lm sizes`.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="A folder made by `keyboard-lm corpus`.  [default: a small CC0 sample]",
-)
-@click.option(
-    "-o",
-    "--output",
-    "run_folder",
-    type=click.Path(path_type=Path),
-    help="Where the run is kept; a stopped run there goes on.  [default: runs/SIZE]",
-)
-@click.option(
-    "--init",
-    "initial_folder",
-    type=click.Path(path_type=Path),
-    help="Start from this checkpoint's weights (same size and tokenizer).  [default: random ones]",
-)
-@click.option("--steps", type=int, help="Optimizer steps.  [default: the size's recipe]")
-@click.option("--tokens", type=str, help="Length of the run in tokens instead of steps, such as 20M.")
-@click.option("--batch-tokens", type=int, help="Tokens per optimizer step, over all devices.")
-@click.option("--seq-len", type=int, help="Tokens the network sees at once.")
-@click.option("--micro-batch", type=int, help="Sequences a device takes at once.")
-@click.option("--optimizer", type=click.Choice(["adamw", "muon"]))
-@click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--weight-decay", type=float)
-@click.option("--clip-norm", type=float)
-@click.option("--z-loss-weight", type=float)
-@click.option("--schedule", type=click.Choice(["cosine", "wsd"]))
-@click.option("--warmup-steps", type=int)
-@click.option("--decay-share", type=float, help="Share of the steps that wsd spends going down.")
-@click.option("--final-lr-share", type=float)
-@click.option("--average-snapshots", type=int, help="Average this many snapshots at the end.")
-@click.option("--average-interval-steps", type=int)
-@click.option("--precision", type=click.Choice(["bf16", "fp32"]))
-@click.option(
-    "--strategy", type=click.Choice(["ddp", "fsdp"]), help="How processes started by torchrun share the work."
-)
-@click.option("--recompute-activations/--keep-activations", default=None, help="Save memory and spend time, or not.")
-@click.option("--compile/--eager", default=None, help="Fuse element-wise work with torch.compile, or not.")
-@click.option("--device", type=click.Choice(["cpu", "cuda", "mps"]), help="[default: the fastest there is]")
-@click.option("--seed", type=int)
-@click.option("--eval-interval-steps", type=int)
-@click.option("--eval-tokens", type=int, help="Held-out tokens per source in each measurement.")
-@click.option("--save-interval-minutes", type=float)
-@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@training_options
 def command(
     size: str,
     data: Path | None,
@@ -84,149 +28,7 @@ def command(
     Without --data it trains on a small CC0 sample, so that the command works anywhere. Run the same command again to
     go on with a run that was stopped or killed. Start it with torchrun for several devices.
     """
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("torch", "train") from None
-    try:
-        import rich  # noqa: F401
-        import safetensors  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(error.name or "rich", "train") from None
-    from keyboard_lm_training.devices import placed
-    from keyboard_lm_training.plan import make_plan
-    from keyboard_lm_training.sample_corpus import sample_corpus
-    from keyboard_lm_training.train_config import preset_for
-    from keyboard_lm_training.trainer import Trainer, model_config_for
-    from keyboard_lm_training.training_data import TrainingData
-
-    from keyboard_lm.checkpoint import Checkpoint
-    from keyboard_lm.config import size_name
-
-    size = size_name(size)
-    config = preset_for(size).with_changes(**options)
-    if tokens is not None:
-        config = config.with_changes(steps=max(1, round(_parse_count(tokens) / config.batch_tokens)))
-    run_folder = run_folder or Path("runs") / size
-    with placed(device) as place, TemporaryDirectory() as scratch:
-        # A dry run leaves nothing behind, so that each of its processes makes a sample of its own.
-        sample = Path(scratch) / "sample" if dry_run else run_folder / "sample"
-        if data is None and (place.is_main or dry_run):
-            sample_corpus(sample)
-        place.wait()  # for the sample, which one process makes for all
-        corpus = data or sample
-        training_data = TrainingData.load(corpus, config.seq_len, config.seed)
-        model = model_config_for(config, training_data.tokenizer.vocab_size)
-        epoch_tokens = training_data.sampler.windows_per_epoch * config.seq_len
-        plan = make_plan(config, model, epoch_tokens, place)
-        if place.is_main:
-            click.echo(_plan_text(plan, size, place.world_size, str(place.device)), err=True)
-            for sentence in plan.advice:
-                click.echo(f"note: {sentence}", err=True)
-        if dry_run:
-            if as_json and place.is_main:
-                import dataclasses
-
-                click.echo(json.dumps(dataclasses.asdict(plan)))
-            return
-        try:
-            initial = Checkpoint.load(initial_folder) if initial_folder else None
-            trainer = Trainer(config, training_data, run_folder, place, initial)
-            result = _run_with_progress(trainer, place.is_main)
-        except RuntimeError as error:  # torch has no exception of its own for an allocation that failed on the CPU
-            if "memory" not in str(error):
-                raise
-            raise TrainingError(
-                "not enough memory; use a smaller --micro-batch or --size, or --recompute-activations"
-            ) from None
-    if not place.is_main:
-        return
-    if result.checkpoint is None:
-        click.echo(f"stopped after step {result.step} of {config.steps}; run the same command to go on", err=True)
-        sys.exit(130)
-    if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "checkpoint": str(result.checkpoint.folder),
-                    "digest": result.checkpoint.digest,
-                    "steps": result.step,
-                    "bits_per_byte": dict(result.bits_per_byte),
-                }
-            )
-        )
-        return
-    rate = result.bits_per_byte.get("all")
-    measured = f", {rate:.4f} bits per byte held out" if rate is not None else ""
-    click.echo(f"{result.checkpoint.folder}: {result.step} steps{measured}")
-    click.echo(f"next: keyboard-lm export-onnx {result.checkpoint.folder}", err=True)
-
-
-def _run_with_progress(trainer: Any, is_main: bool) -> TrainResult:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    asked_to_stop = False
-
-    def ask_to_stop(number: int, frame: object) -> None:
-        nonlocal asked_to_stop
-        if asked_to_stop:  # a second Ctrl-C does not wait for the save
-            bar.console.show_cursor()
-            os._exit(130)
-        asked_to_stop = True
-        bar.console.print("stopping after this micro-batch; once more to quit without saving")
-
-    bar = Progress(
-        TextColumn("step {task.fields[step]}/{task.fields[steps]}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f}  bpb {task.fields[bpb]:.3f}"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
-        disable=not is_main,
-        speed_estimate_period=600,  # seconds: one micro-batch of a large size takes minutes on a CPU
-    )
-    earlier = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    steps = trainer.config.steps
-    try:
-        with bar:
-            task = bar.add_task(
-                "train", total=steps, completed=trainer.step, step=trainer.step, steps=steps, rate=0.0,
-                loss=float("nan"), bpb=float("nan"),
-            )  # fmt: skip
-
-            def report(progress: Any) -> None:
-                bar.update(
-                    task, completed=progress.step + progress.fraction_of_step, step=progress.step,
-                    rate=progress.tokens_per_second, loss=progress.loss, bpb=progress.bits_per_byte,
-                )  # fmt: skip
-
-            result: TrainResult = trainer.run(report, lambda: asked_to_stop)
-            if result.checkpoint is not None:
-                bar.update(task, completed=steps, step=steps)
-    finally:
-        for number, action in earlier.items():
-            signal.signal(number, action)
-    return result
-
-
-def _plan_text(plan: TrainingPlan, size: str, world_size: int, device: str) -> str:
-    from keyboard_lm_training.plan import format_seconds
-
-    return (
-        f"{size}: {plan.parameters / 1e6:,.1f} M parameters, {plan.tokens / 1e6:,.1f} M tokens "
-        f"({plan.epochs:.2f} passes over the corpus)\n"
-        f"{device} x {world_size}: {plan.matmul_flops / 1e9:,.0f} GFLOP/s in matrix products, about "
-        f"{plan.tokens_per_second:,.0f} tokens/s, {format_seconds(plan.seconds)}, {plan.memory_bytes / 1e9:.1f} GB"
-    )
-
-
-def _parse_count(text: str) -> float:
-    units = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-    number, unit = (text[:-1], units.get(text[-1:].lower())) if text[-1:].lower() in units else (text, 1.0)
-    try:
-        value = float(number.replace("_", "")) * (unit or 1.0)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise click.BadParameter(f"{text!r} is not a number of tokens such as 500k, 20M or 1.5T", param_hint="--tokens")
-    return value
+    require_training_extra()
+    config = configured(size, tokens, options)
+    run_folder = run_folder or Path("runs") / config.size
+    run_training(config, data, run_folder, initial_folder, device, dry_run, as_json)

@@ -48,7 +48,9 @@ class TrainingPlan:
     advice: tuple[str, ...]
 
 
-def make_plan(config: TrainConfig, model: ModelConfig, tokens_per_epoch: int, place: Placement) -> TrainingPlan:
+def make_plan(
+    config: TrainConfig, model: ModelConfig, tokens_per_epoch: int, place: Placement, extra_flops_per_token: int = 0
+) -> TrainingPlan:
     """Estimate time and memory of a run; takes a fraction of a second for a probe of the device's speed.
 
     Args:
@@ -56,10 +58,12 @@ def make_plan(config: TrainConfig, model: ModelConfig, tokens_per_epoch: int, pl
         model: its network, with the corpus's vocabulary.
         tokens_per_epoch: of the weighted corpus.
         place: where it runs.
+        extra_flops_per_token: what the objective computes beside the network, such as a teacher's forward pass.
     """
     flops = flops_per_token(model, config.seq_len)
     if config.recompute_activations:
         flops += flops // 3
+    flops += extra_flops_per_token
     matmul_flops = measure_matmul_flops(place.device, config.precision)
     rate = matmul_flops * _MODEL_FLOP_UTILISATION[place.device.type] / flops * place.world_size
     seconds = config.total_tokens / rate

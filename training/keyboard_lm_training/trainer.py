@@ -21,8 +21,9 @@ from keyboard_lm.checkpoint import Checkpoint, save_checkpoint, write_text_whole
 from keyboard_lm.config import ModelConfig, model_size
 from keyboard_lm.errors import TrainingError
 from keyboard_lm.model import OpenELM
-from keyboard_lm_training.devices import LossModel, Placement, shared
+from keyboard_lm_training.devices import Placement, shared
 from keyboard_lm_training.heldout import heldout_bits_per_byte
+from keyboard_lm_training.objective import Objective
 from keyboard_lm_training.optimizer import build_optimizers, learning_rate_share
 from keyboard_lm_training.run_log import RunLog, plot_loss
 from keyboard_lm_training.run_state import RunLock, RunState, load_latest_state, save_state
@@ -92,11 +93,12 @@ class Trainer:
         run_folder: where states, log and the checkpoint go; a folder with a state is continued.
         place: this process's device and rank.
         initial: a checkpoint whose weights the run starts from, instead of random ones.
+        objective: what the run minimises; next-token cross-entropy by default.
         clock: seconds that only go forward.
 
     Raises:
-        TrainingError: the folder belongs to another run or cannot be written, the batch does not divide, or the
-            initial checkpoint is another network's.
+        TrainingError: the folder belongs to another run or cannot be written, the batch does not divide, the initial
+            checkpoint is another network's, or the objective does not fit.
         CheckpointError: the initial checkpoint has no weights, or damaged ones.
     """
 
@@ -107,6 +109,7 @@ class Trainer:
         run_folder: Path,
         place: Placement,
         initial: Checkpoint | None = None,
+        objective: Objective | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if config.sequences_per_step % place.world_size:
@@ -116,9 +119,11 @@ class Trainer:
             )
         self.config, self.data, self.run_folder, self.place = config, data, run_folder, place
         self._initial = initial
+        self._objective = objective or Objective()
         self._clock = clock
         self._dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         self.model_config = model_config_for(config, data.tokenizer.vocab_size)
+        self._objective.check(config, self.model_config, data)
         model = OpenELM(self.model_config)
         if initial is None:
             model.init_weights(torch.Generator().manual_seed(config.seed))
@@ -127,7 +132,7 @@ class Trainer:
             model.load_state_dict({name: torch.from_numpy(value).float() for name, value in initial.weights().items()})
         model.checkpoint_layers = config.recompute_activations
         model.to(place.device)
-        self._loss_model = LossModel(model, config.z_loss_weight, self._dtype, config.compile)
+        self._loss_model = self._objective.loss_model(model, config, self._dtype, place)
         self._module = shared(self._loss_model, config.strategy, place)
         self._optimizers = build_optimizers(self._loss_model, config)
         self._average: dict[str, Tensor] = {}
@@ -143,7 +148,7 @@ class Trainer:
             "training": self.config.to_dict(),
             "corpus_digest": self.data.digest,
             "initial_digest": self._initial.digest if self._initial else None,
-        }
+        } | self._describe_objective()
         if path.is_file():
             _check_same_run(path, described)
         state = load_latest_state(self.run_folder)
@@ -247,7 +252,7 @@ class Trainer:
                 self._synchronised(is_last),
                 torch.autocast(place.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16),
             ):
-                loss, nll = self._module(windows)
+                loss, nll = self._module(windows, *self._objective.targets(first + offset, windows))
                 (loss * (count / per_process)).backward()
             nll_sum += nll.detach() * (count / per_process)
             done = (offset + count) * place.world_size * config.seq_len
@@ -334,6 +339,10 @@ class Trainer:
         # The record of what the run started from, so that a model's whole history is in its checkpoint.
         return {"digest": self._initial.digest, "record": self._initial.record()} if self._initial else None
 
+    def _describe_objective(self) -> dict[str, Any]:
+        described = self._objective.describe()
+        return {} if described is None else {"objective": described}
+
     def _finish(self) -> Checkpoint | None:
         weights = whole_weights(self._module)
         if not self.place.is_main:
@@ -347,6 +356,7 @@ class Trainer:
             "world_size": self.place.world_size,
             "training": self.config.to_dict(),
             "initial": self._describe_initial(),
+            **self._describe_objective(),
             "corpus": self.data.describe(),
             "parameters": self.model_config.num_parameters,
             "tokens": self.config.total_tokens,
@@ -385,6 +395,8 @@ def _check_same_run(path: Path, described: dict[str, Any]) -> None:
         changed.append("the corpus is another one")
     if earlier.get("initial_digest") != described["initial_digest"]:
         changed.append("it started from other weights")
+    if earlier.get("objective") != described.get("objective"):
+        changed.append("it had another objective or teacher")
     if changed:
         raise TrainingError(
             f"{path.parent} holds a run with other options ({'; '.join(changed)}); "

@@ -1,0 +1,99 @@
+"""`keyboard-lm distill`: trains a student on a teacher's distribution beside the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keyboard_lm.cli.training_run import configured, require_training_extra, run_training, training_options
+
+if TYPE_CHECKING:
+    from keyboard_lm_training.devices import Placement
+    from keyboard_lm_training.distill import Distillation
+    from keyboard_lm_training.train_config import TrainConfig
+    from keyboard_lm_training.training_data import TrainingData
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--teacher",
+    "teacher_folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A checkpoint, or the folder of a finished run, with the corpus's tokenizer.",
+)
+@click.option("--alpha", type=float, default=0.5, help="Weight of the teacher; the text itself has the rest.")
+@click.option("--temperature", type=float, default=1.0, help="Softens the teacher and the student.")
+@click.option(
+    "--hidden-weight", type=float, default=0.0, help="Weight of equal last hidden states (equal widths only)."
+)
+@click.option(
+    "--logits",
+    "logits_folder",
+    type=click.Path(path_type=Path),
+    help="Run the teacher once, keep its most probable tokens here, and learn from those.  [default: run it live]",
+)
+@click.option("--top-k", type=int, default=32, help="Tokens kept per position, with --logits.")
+@training_options
+def command(
+    teacher_folder: Path,
+    alpha: float,
+    temperature: float,
+    hidden_weight: float,
+    logits_folder: Path | None,
+    top_k: int,
+    size: str,
+    data: Path | None,
+    run_folder: Path | None,
+    initial_folder: Path | None,
+    tokens: str | None,
+    device: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a student of a named size on a teacher's distribution.
+
+    Everything that holds for `train` holds here: plan, log, saved states, torchrun. With --logits the teacher runs
+    once, for as many students as share its corpus, seed and window length; the same command goes on where that was
+    stopped. The loss in the log is that on the text alone, so that runs with and without a teacher compare.
+    """
+    require_training_extra()
+    from keyboard_lm_training.distill import DistillOptions, load_teacher
+
+    teacher = load_teacher(teacher_folder)
+    distill_options = DistillOptions(alpha, temperature, hidden_weight)
+    config = configured(size, tokens, options)
+
+    def make_objective(config: TrainConfig, training_data: TrainingData, place: Placement) -> Distillation:
+        from keyboard_lm_training.distill import Distillation, describe_logits, store_logits
+        from keyboard_lm_training.teacher_logits import StoredLogits
+
+        if logits_folder is None:
+            return Distillation(teacher, distill_options)
+        description = describe_logits(teacher, config, training_data, distill_options, top_k)
+        stored = StoredLogits(logits_folder, description)
+        num_windows = config.steps * config.sequences_per_step
+        missing = stored.missing_parts(num_windows)
+        if place.is_main and missing:
+            num_tokens = num_windows * config.seq_len
+            whole, rest = description.num_bytes(num_windows), len(missing) * description.num_bytes(1)
+            click.echo(
+                f"teacher logits: {num_tokens / 1e6:,.1f} M tokens x {top_k} take {whole / 1e6:,.0f} MB; "
+                f"{rest / 1e6:,.0f} MB of them are still to be written to {logits_folder}",
+                err=True,
+            )
+
+        def report(done: int, total: int) -> None:
+            if place.is_main and (done == total or done % 10 == 0):
+                click.echo(f"teacher logits: part {done} of {total}", err=True)
+
+        store_logits(teacher, config, training_data, stored, place, report)
+        return Distillation(teacher, distill_options, stored)
+
+    run_training(
+        config, data, run_folder or Path("runs") / f"{config.size}-distilled", initial_folder, device, dry_run, as_json,
+        make_objective, extra_flops_per_token=2 * teacher.config.num_parameters,
+    )  # fmt: skip

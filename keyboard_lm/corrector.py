@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from keyboard_lm.candidates import Candidate, CandidateSearch
 from keyboard_lm.context import Boundary
@@ -163,6 +164,7 @@ class Corrector:
         self._scorer = WordScorer(tokenizer, max_nodes)
         self._boundary_of = boundary_of
         self._is_protected = is_protected
+        self._first_token = lru_cache(maxsize=4096)(self._token_at_start)
         self._judged: dict[str, tuple[Hypothesis, ...]] = {}  # by text: what else the last words may have been
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
 
@@ -241,14 +243,16 @@ class Corrector:
 
     def _token(self, word: str, typed: TypedText) -> str | None:
         """Return the form token that a word becomes at the place of the word typed; None if it is not one word."""
-        if not typed.starts_sentence:
-            return word if is_word(word) else None
+        return self._first_token(word) if typed.starts_sentence else word if is_word(word) else None
+
+    def _token_at_start(self, word: str) -> str | None:
         tokens = self._form.encode_tokens(word)
         return tokens[0] if len(tokens) == 1 and token_kind(tokens[0]) == "word" else None
 
     def _reading(self, candidate: Candidate, typed: TypedText) -> _Reading | None:
         word, rates = typed.partial, self._rates
-        has_capital, is_capitalised = candidate.text != fold(candidate.text), word[0].isupper()
+        folded = fold(candidate.text)
+        has_capital, is_capitalised = candidate.text != folded, word[0].isupper()
         token = self._token(candidate.text, typed)
         if token is None:
             return None
@@ -261,7 +265,7 @@ class Corrector:
                 tokens = (((token,), rates.stray_shift), ((text,), 1.0))
         elif has_capital:
             log_case = math.log(rates.missed_shift)
-        if self._is_miswritten(word) and fold(candidate.text).replace("'", "") == fold(word):
+        if folded.replace("'", "") == fold(word) and self._is_miswritten(word):
             log_channel, log_case = _LOG_MISWRITTEN, 0.0
         return _Reading(word, text, log_channel + log_case, tokens, candidate.log_frequency)
 
@@ -392,14 +396,16 @@ class Corrector:
         """Return what each reading's joint probability is or cannot exceed, and which of the two."""
         if boundary is None:
             return [self._log_joint(reading, 0.0, prior) for reading in readings], [True] * len(readings)
-        bounds, is_exact = self._scorer.look(boundary, [tokens for reading in readings for tokens, _ in reading.tokens])
-        joints, exact, start = [], [], 0
+        known = iter(self._scorer.known(boundary, [tokens for reading in readings for tokens, _ in reading.tokens]))
+        joints, exact = [], []
         for reading in readings:
-            span = slice(start, start + len(reading.tokens))
-            start = span.stop
-            weights = [weight for _, weight in reading.tokens]
-            joints.append(self._log_joint(reading, float(bounds[span] @ weights), prior))
-            exact.append(bool(is_exact[span].all()))
+            probability, is_exact = 0.0, True
+            for _, weight in reading.tokens:
+                bound, is_bound_exact = next(known)
+                probability += weight * bound
+                is_exact = is_exact and is_bound_exact
+            joints.append(self._log_joint(reading, probability, prior))
+            exact.append(is_exact)
         return joints, exact
 
     def _log_joint(self, reading: _Reading, probability: float, prior: Prior | None) -> float:

@@ -98,14 +98,19 @@ class Lexicon:
         self.first_entry: NDArray[np.int32] = np.cumsum(np.concatenate(([0], num_entries)), dtype=np.int32)
         self.best_frequency = self._best_frequencies()
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
+        # One element of an array costs several times as much as one of these.
+        self._letters = letters.tobytes()
+        self._first_child, self._first_entry = self.first_child.data, self.first_entry.data
         self.entries_of = lru_cache(maxsize=16384)(self._entries_of)
         self.text = lru_cache(maxsize=16384)(self._text)
+        self.prefix = lru_cache(maxsize=16384)(self._prefix)
+        self.known = lru_cache(maxsize=16384)(self._known)
         self.is_offensive = lru_cache(maxsize=16384)(self._is_offensive)
 
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def known(self, word: str) -> bool:
+    def _known(self, word: str) -> bool:
         """Return whether `word` is a word as it is cased, or with a sentence's capital, or in capitals throughout."""
         return any(word in (text, text[:1].upper() + text[1:], text.upper()) for text in self._spellings(word))
 
@@ -132,25 +137,23 @@ class Lexicon:
         node = ROOT
         for letter in folded:
             number = self._number_of.get(letter)
-            first, end = self.first_child[node], self.first_child[node + 1]
-            place = first + int(np.searchsorted(self.letters[first:end], number)) if number is not None else end
-            if place == end or self.letters[place] != number:
+            if number is None:
                 return None
-            node = int(place)
+            node = self._letters.find(number, self._first_child[node], self._first_child[node + 1])
+            if node < 0:
+                return None
         return node
 
     def _entries_of(self, word: str) -> range:
         """Return the numbers of the entries that differ from `word` in case at most."""
         node = self.node_of(fold(word))
-        return range(int(self.first_entry[node]), int(self.first_entry[node + 1])) if node is not None else range(0)
+        return range(self._first_entry[node], self._first_entry[node + 1]) if node is not None else range(0)
 
-    def prefix(self, node: int) -> str:
+    def _prefix(self, node: int) -> str:
         """Return the folded letters on the way to a node."""
-        numbers = []
-        while node != ROOT:
-            numbers.append(int(self.letters[node]))
-            node = int(self.parents[node])
-        return "".join(self.alphabet[number - 1] for number in reversed(numbers))
+        parent = int(self.parents[node])
+        before = "" if parent == ROOT else self.prefix(parent)
+        return before + self.alphabet[self._letters[node] - 1] if node != ROOT else ""
 
     def _text(self, entry: int) -> str:
         """Return the word of an entry, as cased."""

@@ -21,14 +21,14 @@ class OffensiveWords:
     """
 
     def __init__(self, lexicon: Lexicon, blocked: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
-        self._lexicon = lexicon
+        self._is_marked = lexicon.is_offensive
         self._blocked = frozenset(map(fold, blocked))
         self._allowed = frozenset(map(fold, allowed))
 
     def __call__(self, word: str) -> bool:
         """Return whether a word must not be offered."""
         key = fold(word)
-        return key not in self._allowed and (key in self._blocked or self._lexicon.is_offensive(word))
+        return key not in self._allowed and (key in self._blocked or self._is_marked(word))
 
 
 def read_word_list(path: Path) -> frozenset[str]:

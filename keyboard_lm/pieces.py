@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from keyboard_lm.text import is_word, is_word_part
 from keyboard_lm.tokenizer import WORD_END, Tokenizer
 
 _LAST = "\U0010ffff"  # sorts after every character of a word
+Places = slice | NDArray[np.intp]
 _NEVER_FIRST = _NEVER_LAST = frozenset("'.,:")  # these stand only inside words
 
 
@@ -52,9 +53,12 @@ class PieceSet:
         starts = [i for i, (key, before) in enumerate(zip(keys, (None, *keys), strict=False)) if key != before]
         self.group_starts: NDArray[np.intp] = np.array(starts, np.intp)
         self._group_of = dict(zip(map(keys.__getitem__, starts), range(len(starts)), strict=True))
+        self._starts = [*starts, len(keys)]  # as `group_starts`; one element of a list is had sooner
         self.longest = max(map(len, self.keys), default=0)
+        self.starting_with = lru_cache(maxsize=4096)(self._starting_with)
+        self.beginning_or_begun = lru_cache(maxsize=4096)(self._beginning_or_begun)
 
-    def starting_with(self, prefix: str) -> slice:
+    def _starting_with(self, prefix: str) -> slice:
         """Return where the pieces lie whose folded text starts with `prefix` (folded)."""
         if not prefix:
             return slice(0, len(self.keys))
@@ -68,14 +72,21 @@ class PieceSet:
         number = self._group_of.get(key)
         if number is None:
             return slice(0, 0)
-        ends = int(self.group_starts[number + 1]) if number + 1 < len(self.group_starts) else len(self.keys)
-        return slice(int(self.group_starts[number]), ends)
+        return slice(self._starts[number], self._starts[number + 1])
 
-    def differs_at(self, span: slice, place: int, char: str) -> NDArray[np.bool_]:
-        """Return which pieces of a span have another character than `char` at a place, (N,); False where none."""
+    def _beginning_or_begun(self, prefix: str) -> NDArray[np.intp]:
+        """Return the places of the pieces whose folded text starts with `prefix` or is a beginning of it."""
+        spans = [
+            self.starting_with(prefix),
+            *(self.group(prefix[:n]) for n in range(1, min(len(prefix), self.longest + 1))),
+        ]
+        return np.concatenate([np.arange(span.start, span.stop) for span in spans])
+
+    def differs_at(self, places: Places, place: int, char: str) -> NDArray[np.bool_] | None:
+        """Return which of some pieces have another character than `char` at a place, (N,); None where none can."""
         if not 0 <= place < self.longest:
-            return np.zeros(span.stop - span.start, np.bool_)
-        column = self._chars[span, place]
+            return None
+        column = self._chars[places, place]
         differs: NDArray[np.bool_] = (column != ord(char)) & (column != 0)
         return differs
 
@@ -91,8 +102,7 @@ class PieceSet:
 
     def groups_in(self, span: slice) -> slice:
         """Return which of the `group_starts` lie inside a span that `starting_with` gave."""
-        first, last = np.searchsorted(self.group_starts, (span.start, span.stop))
-        return slice(int(first), int(last))
+        return slice(bisect_left(self._starts, span.start), bisect_left(self._starts, span.stop))
 
 
 class PieceTable:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.context import Boundary, Path
-from keyboard_lm.pieces import PieceSet, PieceTable, fold
+from keyboard_lm.pieces import PieceSet, PieceTable, Places, fold
 from keyboard_lm.text import is_word
 
 Masses = NDArray[np.float64]
@@ -117,7 +117,7 @@ class _Endings(NamedTuple):
 
     def best(self, num: int, floor: float) -> list[tuple[str, float]]:
         """Return the folded words of the `num` most probable groups above `floor` with their masses, in no order."""
-        groups = np.flatnonzero(self.group_masses > floor)
+        groups = (self.group_masses > floor).nonzero()[0]
         if num < len(groups):
             groups = groups[np.argpartition(self.group_masses[groups], -num)[-num:]]
         stem, keys = fold(self.node.text), self.pieces.keys
@@ -167,7 +167,7 @@ class _Search:
             num_rounds += 1  # also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch:
                 self._open(self._node(branch))
-        best = heapq.nsmallest(self.options.num_words, self.found.items(), key=lambda item: (-item[1], item[0]))
+        best = sorted(self.found.items(), key=lambda item: (-item[1], item[0]))[: self.options.num_words]
         return SearchResult(
             words=tuple(Word(self._as_cased(key), mass) for key, mass in best),
             typed_probability=self._mass_of(self.key) if is_word(self.key) else 0.0,
@@ -197,8 +197,8 @@ class _Search:
 
     def _floor(self) -> float:
         """Return the probability up to which a branch is not worth following; it never falls."""
-        masses = heapq.nlargest(self.options.num_words, self.found.values())
-        last = masses[-1] if len(masses) == self.options.num_words else 0.0
+        num_words = self.options.num_words
+        last = sorted(self.found.values())[-num_words] if len(self.found) >= num_words else 0.0
         return max(last * self.options.stop_ratio, self.found_mass * self.options.negligible)
 
     def _node(self, branch: _Branch) -> _Node:
@@ -222,27 +222,25 @@ class _Search:
             self._add_words(_Endings(node, ends, span, masses, groups.start, group_masses))
         floor = self._floor()
         span = opens.starting_with(node.rest)
-        masses = self._masses(node, opens, span, probabilities)
-        covered += float(masses.sum())
-        self._push(node, opens, span, masses, floor)
-        num_shorter = 0
-        for length in range(1, min(len(node.rest) - 1, opens.longest) + 1):
-            group = opens.group(node.rest[:length])
-            self._push(node, opens, group, self._masses(node, opens, group, probabilities), floor)
-            num_shorter += group.stop - group.start
+        places = opens.beginning_or_begun(node.rest) if node.rest else span
+        masses = self._masses(node, opens, places, probabilities)
+        covered += float(masses[: span.stop - span.start].sum())
+        self._push(node, opens, places, masses, floor)
         if node.rest or not node.path:
             self.prefix_mass += covered
-        if node.rest and not covered and not num_shorter:
+        if node.rest and not covered and len(masses) == span.stop - span.start:
             self._push_bytes(node, probabilities)
 
-    def _masses(self, node: _Node, pieces: PieceSet, span: slice, probabilities: NDArray[np.float32]) -> Masses:
-        masses: Masses = probabilities[pieces.ids[span]].astype(np.float64) * node.mass
+    def _masses(self, node: _Node, pieces: PieceSet, places: Places, probabilities: NDArray[np.float32]) -> Masses:
+        masses: Masses = probabilities[pieces.ids[places]].astype(np.float64) * node.mass
         if not node.path:
-            masses *= pieces.may_begin[span]
+            masses *= pieces.may_begin[places]
         if self._capitals and not node.lacks_capital and len(masses):
             lacks = np.zeros(len(masses), np.bool_)
             for i, char in self._capitals:
-                lacks |= pieces.differs_at(span, i - len(node.text), char)
+                differs = pieces.differs_at(places, i - len(node.text), char)
+                if differs is not None:
+                    lacks |= differs
             masses[lacks] *= self.options.lower_case_odds
         return masses
 
@@ -250,17 +248,18 @@ class _Search:
         end = len(stem) + len(piece)
         return any(piece[i - len(stem)] != char for i, char in self._capitals if len(stem) <= i < end)
 
-    def _push(self, node: _Node, pieces: PieceSet, span: slice, masses: Masses, floor: float) -> None:
-        """Put the open pieces of a span on the frontier, as far as a search can come to follow them."""
+    def _push(self, node: _Node, pieces: PieceSet, places: Places, masses: Masses, floor: float) -> None:
+        """Put open pieces on the frontier, as far as a search can come to follow them."""
         most = self.options.max_nodes * self.options.max_rounds
-        kept = np.flatnonzero(masses > floor)
+        kept = (masses > floor).nonzero()[0]
         if most < len(kept):
             kept = kept[np.argpartition(masses[kept], -most)[-most:]]
         self.dropped_mass += float(masses.sum() - masses[kept].sum())
-        for i in kept.tolist():
-            text, mass = pieces.texts[span.start + i], float(masses[i])
+        numbers = kept + places.start if isinstance(places, slice) else places[kept]
+        for number, mass in zip(numbers.tolist(), masses[kept].tolist(), strict=True):
+            text = pieces.texts[number]
             lacks = node.lacks_capital or self._lacks_capital(node.text, text)
-            run = (int(pieces.ids[span.start + i]),)
+            run = (int(pieces.ids[number]),)
             branch = _Branch(node, run, node.text + text, mass, node.rest[len(text) :], lacks)
             heapq.heappush(self.frontier, (-mass, next(self._order), branch))
 

@@ -93,8 +93,18 @@ class Session:
         self._lost: list[str] = []
 
     @classmethod
-    def open(cls, folder: Path | None = None, options: SessionOptions | None = None) -> Session:
+    def open(
+        cls,
+        folder: Path | None = None,
+        options: SessionOptions | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Session:
         """Open a keyboard over a checkpoint; None is the bundled model.
+
+        Args:
+            folder: of the checkpoint.
+            options: what for.
+            clock: seconds of the day, by which the personal store tells two sightings of a word apart.
 
         Raises:
             KeyboardLMError: the checkpoint, the personal file, or an option; the message says what to do.
@@ -104,7 +114,7 @@ class Session:
         network = load_backend(options.backend, checkpoint, num_threads=options.num_threads)
         language, layout = load_language(options.language), load_layout(options.layout)
         cost = load_device(options.device).cost(network.config)
-        personal = PersonalStore.open(options.personal, knows=language.lexicon.known)
+        personal = PersonalStore.open(options.personal, clock, language.lexicon.known)
         offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
         suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester, offensive)
         return cls(suggester, personal, cost, options.budget_ms, language.editor)

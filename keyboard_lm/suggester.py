@@ -150,6 +150,12 @@ class Suggester:
             budget: of this answer; None for as many calls as it takes. What it does not allow is left out: first
                 branches of the word search, then all of them, then a new distribution, and with it the model.
         """
+        if self._personal is None:
+            return self._answer(request, budget)
+        with self._personal.held():
+            return self._answer(request, budget)
+
+    def _answer(self, request: Request, budget: Budget | None) -> Answer:
         begun = self._clock()
         cache = self._boundaries.cache
         calls_before = cache.num_calls

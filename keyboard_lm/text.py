@@ -50,6 +50,7 @@ _TOKEN = re.compile(
 _ONE_WORD = re.compile(_WORD_TOKEN)
 _WORD_PART = re.compile(rf"(?:{_WORD}|['.,:])+")
 _LETTER_EMOTICONS = frozenset({"xD", "XD"})  # the ones that would be words where an emoticon cannot stand
+_MAX_HEADS = 8
 _PROBE = "x"  # any word: shows which marks the tokens before the cursor take
 
 # Spacing classes of punctuation: (attaches to the left, attaches to the right).
@@ -111,6 +112,7 @@ class TextForm:
 
     def __init__(self, proper_nouns: Iterable[str] = ()) -> None:
         self.proper_nouns = frozenset(proper_nouns)
+        self._heads: dict[str, tuple[tuple[str, ...], bool]] = {}  # what `_ends_before` said of the last few texts
 
     def encode(self, message: str) -> str:
         """Return the form of one message (a line break counts as a space)."""
@@ -207,13 +209,22 @@ class TextForm:
         ends_blank = not line or raw[-1].isspace()
         partial = "" if ends_blank else _last_word(line)
         head = line[: len(line) - len(partial)]
-        if partial or ends_blank:
-            *finished, (_, starts) = self._encode(head + (_PROBE if partial else " " + _PROBE))
-        else:
-            finished = list(self._encode(head))
-            *_, (_, starts) = self._encode(f"{head} {_PROBE}")
+        finished, starts = self._ends_before(head if partial else head + " ")
+        if not partial and not ends_blank:
+            finished = tuple(token for token, _ in self._encode(head))
         space_before = ends_blank if not partial else not head or head.endswith(" ")
-        return TypedText((*messages, tuple(token for token, _ in finished)), partial, starts, space_before)
+        return TypedText((*messages, finished), partial, starts, space_before)
+
+    def _ends_before(self, head: str) -> tuple[tuple[str, ...], bool]:
+        # The form tokens before a word that begins behind `head`, and whether it starts a sentence. From one letter of
+        # a word to the next that stays as it is.
+        known = self._heads.get(head)
+        if known is None:
+            *finished, (_, starts) = self._encode(head + _PROBE)
+            if len(self._heads) >= _MAX_HEADS:
+                self._heads.clear()
+            known = self._heads[head] = tuple(token for token, _ in finished), starts
+        return known
 
 
 def _last_word(line: str) -> str:

@@ -39,8 +39,14 @@ class WordScorer:
         The second array, (W,), says where that is the probability itself: where all pieces but the last have been
         scored, as always for words of one piece.
         """
-        known = [self._known(boundary, self.path(word)) for word in words]
+        known = self.known(boundary, words)
         return np.array([bound for bound, _ in known], np.float64), np.array([exact for _, exact in known], np.bool_)
+
+    def known(self, boundary: Boundary, words: Sequence[Tokens]) -> list[tuple[float, bool]]:
+        """Return the same as `look`, word by word."""
+        at_once = boundary.probabilities().item
+        paths = map(self.path, words)
+        return [(at_once(path[0]), True) if len(path) == 1 else self._known(boundary, path) for path in paths]
 
     def probabilities(self, boundary: Boundary, words: Sequence[Tokens], max_calls: int = 1) -> Probabilities:
         """Return the probability of each word after the boundary's context, (W,).

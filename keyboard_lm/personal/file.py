@@ -70,6 +70,7 @@ class PersonalFile:
         self._inode: tuple[int, int] | None = None
         self._data_version = -1
         self._connection: sqlite3.Connection | None = None
+        self._is_held = self._was_looked_at = False
         self._guarded(self._connected)
 
     def close(self) -> None:
@@ -96,10 +97,21 @@ class PersonalFile:
 
         def look_and_ask() -> Result:
             connection = self._connected()
-            self._look(connection)
+            if not (self._is_held and self._was_looked_at):
+                self._look(connection)
+                self._was_looked_at = True
             return ask(connection)
 
         return self._guarded(look_and_ask)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Look only once, before the first of several reads, whether another process has written."""
+        self._is_held, self._was_looked_at = True, False
+        try:
+            yield
+        finally:
+            self._is_held = False
 
     def write(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `change` in a transaction; it must be ready to be run again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
@@ -229,6 +230,10 @@ class PersonalStore:
             self._file.warn(f"nothing dropped: {error}")
 
     # Answering
+
+    def held(self) -> AbstractContextManager[None]:
+        """Look only once for what other processes have written, however much is asked inside."""
+        return self._file.held()
 
     def candidates(self, context: Sequence[str], prefix: str = "", limit: int = 3) -> list[PersonalWord]:
         """Return the most probable words after a context that begin with what was typed, in any case.

@@ -371,9 +371,7 @@ class Corrector:
         order = sorted(range(1, len(readings)), key=lambda i: -bounds[i])
         asked = [i for i in [0, *order] if not is_exact[i] and bounds[i] >= best - (self._least_lead if i == 0 else 0)]
         if asked and boundary is not None:
-            words = [tokens for i in asked for tokens, _ in readings[i].tokens]
-            self._scorer.probabilities(boundary, words, self.options.max_calls)
-            again = self._bounds([readings[i] for i in asked], boundary, prior)
+            again = self._bounds([readings[i] for i in asked], boundary, prior, self.options.max_calls)
             for i, bound, exact in zip(asked, *again, strict=True):
                 bounds[i], is_exact[i] = bound, exact
         joints = [
@@ -391,19 +389,20 @@ class Corrector:
         return list(unique.values())
 
     def _bounds(
-        self, readings: list[_Reading], boundary: Boundary | None, prior: Prior | None
+        self, readings: list[_Reading], boundary: Boundary | None, prior: Prior | None, max_calls: int = 0
     ) -> tuple[list[float], list[bool]]:
         """Return what each reading's joint probability is or cannot exceed, and which of the two."""
         if boundary is None:
             return [self._log_joint(reading, 0.0, prior) for reading in readings], [True] * len(readings)
-        known = iter(self._scorer.known(boundary, [tokens for reading in readings for tokens, _ in reading.tokens]))
+        words = [tokens for reading in readings for tokens, _ in reading.tokens]
+        scores = iter(self._scorer.ask(boundary, words, max_calls))
         joints, exact = [], []
         for reading in readings:
             probability, is_exact = 0.0, True
             for _, weight in reading.tokens:
-                bound, is_bound_exact = next(known)
-                probability += weight * bound
-                is_exact = is_exact and is_bound_exact
+                score = next(scores)
+                probability += weight * score.probability
+                is_exact = is_exact and score.is_exact
             joints.append(self._log_joint(reading, probability, prior))
             exact.append(is_exact)
         return joints, exact

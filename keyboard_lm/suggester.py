@@ -240,8 +240,8 @@ class Suggester:
         own = [text for text in own if not self.is_offensive(text)]
         known = [0.0] * len(own)
         if boundary is not None and own:
-            bounds, is_exact = self._scorer.look(boundary, [(text,) for text in own])
-            known = [float(bound) if exact else 0.0 for bound, exact in zip(bounds, is_exact, strict=True)]
+            scores = self._scorer.look(boundary, [(text,) for text in own])
+            known = [score.probability if score.is_exact else 0.0 for score in scores]
         for text, probability in zip(own, known, strict=True):
             yield text, view.mix(probability, text)
 

@@ -8,16 +8,25 @@ small (Cao and Rimell 2021, "You should evaluate your language model on marginal
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from keyboard_lm.context import Boundary, Path
 from keyboard_lm.tokenizer import Tokenizer
 
 Tokens = tuple[str, ...]  # form tokens, one after another: a word, or two
-Probabilities = NDArray[np.float64]
 _MAX_REMEMBERED = 20_000
+
+
+class Score(NamedTuple):
+    """What is known of a word's probability after a context.
+
+    Attributes:
+        probability: of the word; as long as that is not known, of its first piece, which it cannot exceed.
+        is_exact: whether it is known.
+    """
+
+    probability: float
+    is_exact: bool
 
 
 class WordScorer:
@@ -33,40 +42,49 @@ class WordScorer:
         self._max_nodes = max_nodes
         self._paths: dict[Tokens, Path] = {}
 
-    def look(self, boundary: Boundary, words: Sequence[Tokens]) -> tuple[Probabilities, NDArray[np.bool_]]:
-        """Return what each word's probability cannot exceed by what is known without a call, (W,).
+    def look(self, boundary: Boundary, words: Sequence[Tokens]) -> list[Score]:
+        """Return what the distribution at the boundary says of each word.
 
-        The second array, (W,), says where that is the probability itself: where all pieces but the last have been
-        scored, as always for words of one piece.
+        What has been asked about other pieces is not looked at: the answer depends on context and words alone.
         """
-        known = self.known(boundary, words)
-        return np.array([bound for bound, _ in known], np.float64), np.array([exact for _, exact in known], np.bool_)
-
-    def known(self, boundary: Boundary, words: Sequence[Tokens]) -> list[tuple[float, bool]]:
-        """Return the same as `look`, word by word."""
         at_once = boundary.probabilities().item
         paths = map(self.path, words)
-        return [(at_once(path[0]), True) if len(path) == 1 else self._known(boundary, path) for path in paths]
+        return [Score(at_once(path[0]), len(path) == 1) if path else Score(0.0, False) for path in paths]
 
-    def probabilities(self, boundary: Boundary, words: Sequence[Tokens], max_calls: int = 1) -> Probabilities:
-        """Return the probability of each word after the boundary's context, (W,).
+    def ask(self, boundary: Boundary, words: Sequence[Tokens], max_calls: int = 1) -> list[Score]:
+        """Return the same after calls of the network about the pieces of longer words.
+
+        Calls that have been made before are not repeated but counted, so that the answer does not depend on them.
 
         Args:
             boundary: the context.
             words: the ones that matter most first.
-            max_calls: of the network; words that would need more, or calls that are not allowed, have probability 0.
+            max_calls: of the network; for words that would need more, or calls that are not allowed, the score is
+                that of `look`.
 
         Raises:
             ContextLengthError: `max_nodes` does not fit behind the context.
         """
-        paths = [self.path(word) for word in words]
+        scores = self.look(boundary, words)
+        waiting = [(i, path) for i, word in enumerate(words) if len(path := self.path(word)) > 1]
         for _ in range(max_calls):
-            batch = self._batch(boundary, paths)
-            if not batch or not boundary.may_expand(len({path[: n + 1] for path in batch for n in range(len(path))})):
-                break
-            boundary.expand(batch)
-        bounds, is_exact = self.look(boundary, words)
-        return np.where(is_exact, bounds, 0.0)
+            nodes: set[Path] = set()
+            batch: list[tuple[int, Path]] = []
+            rest: list[tuple[int, Path]] = []
+            for i, path in waiting:
+                new = {path[:depth] for depth in range(1, len(path))} - nodes
+                fits = len(nodes) + len(new) <= self._max_nodes
+                (batch if fits else rest).append((i, path))
+                nodes |= new if fits else set()
+            unknown = [path[:-1] for _, path in batch if not boundary.is_known(path[:-1])]
+            if unknown:
+                if not boundary.may_expand(len({path[: n + 1] for path in unknown for n in range(len(path))})):
+                    break
+                boundary.expand(unknown)
+            for i, path in batch:
+                scores[i] = Score(_probability(boundary, path), True)
+            waiting = rest
+        return scores
 
     def path(self, word: Tokens) -> Path:
         """Return the pieces of form tokens."""
@@ -77,25 +95,9 @@ class WordScorer:
             path = self._paths[word] = tuple(self._tokenizer.encode_tokens(word))
         return path
 
-    def _known(self, boundary: Boundary, path: Path) -> tuple[float, bool]:
-        # The probability of as much of a path as has been scored, and whether that is all of it.
-        probability = 1.0
-        for depth, piece in enumerate(path):
-            if not boundary.is_known(path[:depth]):
-                return probability, False
-            probability *= float(boundary.probabilities(path[:depth])[piece])
-        return probability, bool(path)
 
-    def _batch(self, boundary: Boundary, paths: Sequence[Path]) -> list[Path]:
-        # Beginnings to be scored next: as many words' as one call has room for.
-        batch: list[Path] = []
-        nodes: set[Path] = set()
-        for path in paths:
-            stem = path[:-1]
-            if not stem or boundary.is_known(stem):
-                continue
-            new = {stem[:depth] for depth in range(1, len(stem) + 1)} - nodes
-            if len(nodes) + len(new) <= self._max_nodes:
-                nodes |= new
-                batch.append(stem)
-        return batch
+def _probability(boundary: Boundary, path: Path) -> float:
+    probability = 1.0
+    for depth, piece in enumerate(path):
+        probability *= float(boundary.probabilities(path[:depth])[piece])
+    return probability

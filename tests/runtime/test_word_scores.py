@@ -30,49 +30,49 @@ def _boundary(toy: Any) -> tuple[Boundary, Any]:
 
 def test_a_word_of_one_piece_takes_no_call(toy: Any) -> None:
     boundary, backend = _boundary(toy)
-    probabilities = WordScorer(toy).probabilities(boundary, [("the",), ("in",)])
-    assert probabilities == pytest.approx([0.5, 0.1])
+    assert WordScorer(toy).ask(boundary, [("the",), ("in",)]) == [(0.5, True), (pytest.approx(0.1), True)]
     assert backend.tree_sizes == []
 
 
 def test_a_word_of_several_pieces_has_the_product_of_their_probabilities(toy: Any) -> None:
     boundary, backend = _boundary(toy)
-    probabilities = WordScorer(toy).probabilities(boundary, [("teh",), ("the",)])
-    assert probabilities == pytest.approx([0.2 * 0.3 * 0.5 * 0.25, 0.5])
+    scores = WordScorer(toy).ask(boundary, [("teh",), ("the",)])
+    assert scores == [(pytest.approx(0.2 * 0.3 * 0.5 * 0.25), True), (0.5, True)]
     assert backend.tree_sizes == [3]
 
 
 def test_two_words_are_one_path(toy: Any) -> None:
     boundary, backend = _boundary(toy)
-    assert WordScorer(toy).probabilities(boundary, [("in", "the")]) == pytest.approx([0.1 * 0.8])
+    assert WordScorer(toy).ask(boundary, [("in", "the")]) == [(pytest.approx(0.1 * 0.8), True)]
     assert backend.tree_sizes == [1]
 
 
-def test_before_a_call_a_word_is_bounded_by_its_first_pieces(toy: Any) -> None:
-    boundary, _ = _boundary(toy)
-    scorer = WordScorer(toy)
-    bounds, is_exact = scorer.look(boundary, [("teh",), ("the",)])
-    assert bounds == pytest.approx([0.2, 0.5])
-    assert is_exact.tolist() == [False, True]
-    scorer.probabilities(boundary, [("teh",)])
-    assert scorer.look(boundary, [("teh",)])[1].all()
+def test_before_a_call_a_word_is_bounded_by_its_first_piece(toy: Any) -> None:
+    boundary, backend = _boundary(toy)
+    assert WordScorer(toy).look(boundary, [("teh",), ("the",)]) == [(pytest.approx(0.2), False), (0.5, True)]
+    assert backend.tree_sizes == []
 
 
-def test_what_one_call_has_no_room_for_waits_for_the_next(toy: Any) -> None:
+def test_a_call_is_made_once_and_counted_twice(toy: Any) -> None:
     boundary, backend = _boundary(toy)
     scorer = WordScorer(toy, max_nodes=3)
     words = [("teh",), ("in", "the")]
-    assert scorer.probabilities(boundary, words).tolist() == pytest.approx([0.2 * 0.3 * 0.5 * 0.25, 0.0])
-    assert scorer.probabilities(boundary, words)[1] == pytest.approx(0.08)
+    first = scorer.ask(boundary, words)
+    assert [score.is_exact for score in first] == [True, False]  # no room for the second
+    assert scorer.ask(boundary, words) == first
+    assert scorer.look(boundary, words) == WordScorer(toy).look(_boundary(toy)[0], words)
+    assert backend.tree_sizes == [3]
+    both = scorer.ask(boundary, words, max_calls=2)
+    assert both == [first[0], (pytest.approx(0.08), True)]
     assert backend.tree_sizes == [3, 1]
 
 
 def test_a_word_too_long_for_any_call_is_never_scored(toy: Any) -> None:
     boundary, backend = _boundary(toy)
-    assert WordScorer(toy, max_nodes=2).probabilities(boundary, [("teh",)], max_calls=3).tolist() == [0.0]
+    assert WordScorer(toy, max_nodes=2).ask(boundary, [("teh",)], max_calls=3)[0].is_exact is False
     assert backend.tree_sizes == []
 
 
 def test_no_token_has_no_probability(toy: Any) -> None:
     boundary, _ = _boundary(toy)
-    assert WordScorer(toy).probabilities(boundary, [()]).tolist() == [0.0]
+    assert WordScorer(toy).ask(boundary, [()]) == [(0.0, False)]

@@ -39,6 +39,12 @@ class SuggesterOptions:
         num_slots: length of the bar.
         finished_ratio: next words are offered behind a word that no space has ended yet where what is typed is this
             many times as probable as all longer words that begin with it.
+        least_share: a correction waits for a space only where what it would put in has at least this share of all that
+            may have been meant, longer words included. Somebody who types ``mo`` on the way to ``money`` is spared both
+            the correction to ``to`` and the slot that the literal would take; so is who writes ``lor`` and means it.
+            Capitals and apostrophes alone are put in all the same. 0.1 to 0.3 make little difference; against 0, at 0.2
+            Singapore's text messages have half as many words rewritten, and one typing error in fifty stays that would
+            have been mended.
         num_mistyped: as many other beginnings that may have been meant by the letters are completed, too.
         search: how far the search for words goes (its `num_words` is set by `num_slots`).
         corrector: when to correct.
@@ -48,6 +54,7 @@ class SuggesterOptions:
 
     num_slots: int = 3
     finished_ratio: float = 2.0
+    least_share: float = 0.2
     num_mistyped: int = 6
     search: SearchOptions = field(default_factory=SearchOptions)
     corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
@@ -296,8 +303,10 @@ class Suggester:
             elif not self._is_unfit(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
                 kind: Kind = "completion" if _continues(hypothesis.text, word) else "correction"
                 ranking.add(hypothesis.text, kind, hypothesis.log_joint, hypothesis.replaced)
-        correction = self._correction(request, verdict)
-        slots = self._arranged(ranking, correction, word, literal_log)
+        entries = ranking.best()
+        total = math.fsum(math.exp(entry.log_joint) for entry in entries) + math.exp(literal_log)
+        correction = self._correction(request, verdict, word, total)
+        slots = self._arranged(entries, total, correction, word, literal_log)
         if correction is not None or result is None or boundary is None:
             return Answer(tuple(slots), correction)
         slots, ghost = self._ahead(slots, word, typed, boundary, result, view)
@@ -324,22 +333,26 @@ class Suggester:
             probability = view.mix(probability, text) if view is not None else probability
             ranking.add(_as_typed(text, word), "correction", _log(probability) + log_likelihood, word)
 
-    def _correction(self, request: Request, verdict: Verdict) -> Correction | None:
+    def _correction(self, request: Request, verdict: Verdict, word: str, total: float) -> Correction | None:
         best = verdict.correction
         if best is None or not request.may_correct or self._is_unfit(best.text):
+            return None
+        is_spelling_kept = _letters(best.text) == _letters(best.replaced)
+        share = math.exp(best.log_joint) / total if total else 1.0
+        if best.replaced == word and not is_spelling_kept and share < self.options.least_share:
             return None
         if self._personal is not None and self._personal.is_blocked(best.replaced, best.text):
             return None
         return Correction(best.replaced, best.text)
 
-    def _arranged(self, ranking: _Ranking, correction: Correction | None, word: str, literal_log: float) -> list[Slot]:
+    def _arranged(
+        self, entries: Sequence[_Entry], total: float, correction: Correction | None, word: str, literal_log: float
+    ) -> list[Slot]:
         """Return the bar, best first.
 
         What a space would put in is among the first two, and what it would replace among the first three: a bar of
         fewer leaves that to backspace.
         """
-        entries = ranking.best()
-        total = math.fsum(math.exp(entry.log_joint) for entry in entries) + math.exp(literal_log)
         slots = [
             Slot(entry.text, entry.kind, math.exp(entry.log_joint) / total if total else 0.0, entry.replaced)
             for entry in entries
@@ -431,6 +444,10 @@ def _log(probability: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
 
 
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text)))
+
+
 def _continues(text: str, word: str) -> bool:
     return len(text) > len(word) and fold(text).startswith(fold(word)) and " " not in text
 
@@ -441,7 +458,7 @@ def _replaced(verdict: Verdict) -> str | None:
 
 def _as_typed(text: str, typed: str) -> str:
     """Return a word with the capitals that were typed: the first letter's, or all of them."""
-    if len(typed) > 1 and typed.isupper():
+    if sum(map(str.isalpha, typed)) > 1 and typed.isupper():  # not "I'"
         return text.upper()
     return capitalise(text) if typed[0].isupper() else text
 

@@ -15,7 +15,7 @@ from keyboard_lm.evaluation.typist import TypedUnit
 
 BETA = 0.9  # precision weighs a little more than recall, as in kebbie
 NUM_SLOTS = 3
-_COUNTS = ("right", "wrong", "mended", "broken", "shown")
+_COUNTS = ("right", "wrong", "mended", "broken", "rewritten", "shown")
 
 
 class _Outcomes:
@@ -23,7 +23,9 @@ class _Outcomes:
 
     By what was typed and what stands there afterwards: wrong and mended, wrong and not, right and kept, right and
     broken. Precision is mended / (mended + broken), recall mended / wrong, and F weighs them with beta 0.9 (kebbie's
-    `Scorer`). Damage is broken / right. A stretch typed with a missed or a stray space counts as one word.
+    `Scorer`). Damage is broken / right; in slang much of it is a capital or an apostrophe that the writer does without
+    (``i``, ``dont``), so that of other letters is counted by itself. A stretch typed with a missed or a stray
+    space counts as one word.
     """
 
     name = "autocorrect"
@@ -31,7 +33,7 @@ class _Outcomes:
     default_errors = "typical"
 
     def metrics(self, slots: tuple[int, ...]) -> tuple[Metric, ...]:
-        """Return precision, recall, F0.9, damage, and how often the bar at least showed what was meant."""
+        """Return precision, recall, F0.9, damage, that of letters, and how often the bar showed what was meant."""
         return (
             count("right", "typed right"),
             count("wrong", "typed wrong"),
@@ -39,6 +41,7 @@ class _Outcomes:
             Metric("recall", "recall %", ratio("mended", "wrong")),
             Metric("f", f"F{BETA} %", lambda sums: 100 * _f(sums)),
             Metric("damage", "damage %", ratio("broken", "right"), 2, higher_is_better=False),
+            Metric("rewritten", "letters damaged %", ratio("rewritten", "right"), 2, higher_is_better=False),
             Metric("shown", "meant word shown %", ratio("shown", "wrong")),
         )
 
@@ -49,7 +52,7 @@ class Autocorrect(_Outcomes):
     def measure(
         self, subject: Subject, document: Sequence[str], conditions: Conditions, rng: np.random.Generator
     ) -> Counts:
-        """Return the four counts of one document."""
+        """Return the counts of one document."""
         counts = dict.fromkeys(_COUNTS, 0)
         for message in document:
             subject.engine.start_field()
@@ -64,7 +67,7 @@ class ReplayedAutocorrect(_Outcomes):
     def measure(
         self, subject: Subject, document: Sequence[ReplayedUnit], conditions: Conditions, rng: np.random.Generator
     ) -> Counts:
-        """Return the four counts of one recording."""
+        """Return the counts of one recording."""
         counts = dict.fromkeys(_COUNTS, 0)
         for unit in document:
             subject.engine.start_field()
@@ -76,15 +79,21 @@ def _add_outcome(
     counts: dict[str, int], engine: Engine, before: str, unit: TypedUnit | ReplayedUnit, conditions: Conditions
 ) -> None:
     bar = engine.bar(before + unit.typed, NUM_SLOTS, unit.taps)
-    is_right = conditions.same(after_space(before + unit.typed, bar), before + unit.intended)
+    result = after_space(before + unit.typed, bar)
+    is_right = conditions.same(result, before + unit.intended)
     if conditions.same(unit.typed, unit.intended):
         counts["right"] += 1
         counts["broken"] += not is_right
+        counts["rewritten"] += _letters(result) != _letters(before + unit.intended)
     else:
         counts["wrong"] += 1
         counts["mended"] += is_right
         shown = (after_slot(before + unit.typed, slot) for slot in bar.slots)
         counts["shown"] += is_right or any(conditions.same(text, before + unit.intended) for text in shown)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _precision(sums: Sums) -> NDArray[np.float64]:

@@ -6,13 +6,14 @@ import math
 from dataclasses import replace
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.bar import Request, Slot, Taps
+from keyboard_lm.bar import Correction, Request, Slot, Taps
 from keyboard_lm.budget import BUDGET_MS, Budget, load_device
 from keyboard_lm.evaluation.engine import Bar, word_under_cursor
 from keyboard_lm.language import load_language
 from keyboard_lm.layout import load_layout
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.suggester import Suggester, SuggesterOptions
+from keyboard_lm.text import capitalise
 from keyboard_lm.tokenizer import Tokenizer
 
 
@@ -47,10 +48,10 @@ class KeyboardEngine:
         budget_ms: float = BUDGET_MS,
         personal: PersonalStore | None = None,
     ) -> None:
+        spoken = load_language(language)
+        self._capital_words = spoken.editor.capital_words
         asked = replace(options or SuggesterOptions(), num_slots=max_slots, finished_ratio=math.inf, emoji=False)
-        self._suggester = Suggester(
-            backend, tokenizer, load_language(language), load_layout(layout), personal, options=asked
-        )
+        self._suggester = Suggester(backend, tokenizer, spoken, load_layout(layout), personal, options=asked)
         self._cost = load_device(device).cost(backend.config)
         self._budget_ms = budget_ms
         self._answers: dict[tuple[str, Taps], tuple[tuple[Slot, ...], Bar]] = {}
@@ -67,8 +68,13 @@ class KeyboardEngine:
         if known is None:
             answer = self._suggester.answer(Request(text, taps), Budget(self._cost, self._budget_ms))
             ghost = answer.ghost.text if answer.ghost is not None else ""
-            known = answer.slots, Bar((), answer.correction, ghost, answer.num_model_calls)
+            correction = answer.correction or self._capital(word_under_cursor(text))
+            known = answer.slots, Bar((), correction, ghost, answer.num_model_calls)
             self._answers[key] = known
         slots, bar = known
         word = word_under_cursor(text)
         return replace(bar, slots=tuple(slot.text for slot in slots[:num_slots] if slot.replaced == word))
+
+    def _capital(self, word: str) -> Correction | None:
+        # What the text field does by itself (see `keyboard_lm.editor`).
+        return Correction(word, capitalise(word)) if word in self._capital_words else None

@@ -201,7 +201,7 @@ def test_case_alone_is_no_error_where_case_is_ignored() -> None:
 
 
 def test_mending_nothing_is_an_f_of_zero() -> None:
-    documents = [{"right": 5, "wrong": 2, "mended": 0, "broken": 1, "shown": 0}] * 3
+    documents = [{"right": 5, "wrong": 2, "mended": 0, "broken": 1, "rewritten": 1, "shown": 0}] * 3
     assert estimate(documents, Autocorrect().metrics(()), 0)["f"].value == 0
 
 
@@ -212,16 +212,18 @@ def test_autocorrect_counts_what_was_mended_and_what_was_broken() -> None:
             "the ct": Bar(("cat", "cut")),  # wrong, not mended, but shown
             "the cat st": Bar(("at",), Correction("st", "at")),  # wrong, made wrong otherwise
             "the cat sat on": Bar((), Correction("on", "in")),  # right, broken
+            "the cat sat on its": Bar((), Correction("its", "it's")),  # right, broken, its letters kept
         }
     )
     typed = {"the": "teh", "cat": "ct", "sat": "st"}
-    counts = measure(Autocorrect(), engine, ["the cat sat on it"], typed)
-    assert counts == {"right": 2, "wrong": 3, "mended": 1, "broken": 1, "shown": 2}
+    counts = measure(Autocorrect(), engine, ["the cat sat on its mat so it ran"], typed)
+    assert counts == {"right": 6, "wrong": 3, "mended": 1, "broken": 2, "rewritten": 1, "shown": 2}
     figures = estimate([counts], Autocorrect().metrics(()), 0)
-    assert figures["precision"].value == pytest.approx(50)
+    assert figures["precision"].value == pytest.approx(100 / 3)
     assert figures["recall"].value == pytest.approx(100 / 3)
-    assert figures["f"].value == pytest.approx(100 * 1.81 * 0.5 / 3 / (0.81 * 0.5 + 1 / 3))
-    assert figures["damage"].value == pytest.approx(50)
+    assert figures["f"].value == pytest.approx(100 / 3)
+    assert figures["damage"].value == pytest.approx(100 / 3)
+    assert figures["rewritten"].value == pytest.approx(100 / 6)
 
 
 def test_a_correction_may_reach_back_over_a_space_but_must_fit_the_text() -> None:
@@ -235,7 +237,7 @@ def test_recorded_typing_is_measured_after_its_own_context() -> None:
     engine = ScriptedEngine({"on teh": Bar((), Correction("teh", "the"))})
     recording = [ReplayedUnit("on ", "the", "teh", (None,) * 3), ReplayedUnit("", "a", "a", (None,))]
     counts = measure(ReplayedAutocorrect(), engine, recording)
-    assert counts == {"right": 1, "wrong": 1, "mended": 1, "broken": 0, "shown": 1}
+    assert counts == {"right": 1, "wrong": 1, "mended": 1, "broken": 0, "rewritten": 0, "shown": 1}
 
 
 def test_ghost_text_is_right_only_as_a_whole() -> None:

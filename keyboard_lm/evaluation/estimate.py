@@ -60,23 +60,31 @@ def count(name: str, label: str) -> Metric:
     return Metric(name, label, lambda sums: sums[name], digits=0, higher_is_better=None)
 
 
-def estimate(documents: Sequence[Counts], metrics: Sequence[Metric], seed: int) -> dict[str, Estimate]:
+def estimate(
+    documents: Sequence[Counts], metrics: Sequence[Metric], seed: int, sizes: Sequence[int] | None = None
+) -> dict[str, Estimate]:
     """Return each metric over all documents with its percentile interval.
 
     What depends on each other stays together: documents are drawn with replacement, not words (Efron & Tibshirani 1993,
-    "An Introduction to the Bootstrap", chapters 8 and 13).
+    "An Introduction to the Bootstrap", chapters 8 and 13). Which texts there are is no accident, so each text's
+    documents are drawn among themselves, as many as it has (the same, section 8.3, on two samples).
 
     Args:
         documents: counts, the same names in each.
         metrics: what to compute.
-        seed: of the resamples; the same for the same number of documents gives the same draws.
+        seed: of the resamples; the same for the same numbers of documents gives the same draws.
+        sizes: how many documents each text has, in their order; None for one text.
     """
-    whole, resampled = _sums(documents, seed)
+    whole, resampled = _sums(documents, seed, sizes)
     return {metric.name: _estimate(metric, whole, resampled) for metric in metrics}
 
 
 def difference(
-    before: Sequence[Counts], after: Sequence[Counts], metrics: Sequence[Metric], seed: int
+    before: Sequence[Counts],
+    after: Sequence[Counts],
+    metrics: Sequence[Metric],
+    seed: int,
+    sizes: Sequence[int] | None = None,
 ) -> dict[str, Estimate]:
     """Return each metric of `after` minus that of `before` with its paired interval.
 
@@ -87,8 +95,8 @@ def difference(
     """
     if len(before) != len(after):
         raise ValueError(f"{len(before)} and {len(after)} documents cannot be paired")
-    whole_before, before_drawn = _sums(before, seed)
-    whole_after, after_drawn = _sums(after, seed)
+    whole_before, before_drawn = _sums(before, seed, sizes)
+    whole_after, after_drawn = _sums(after, seed, sizes)
     found = {}
     for metric in metrics:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,16 +106,19 @@ def difference(
     return found
 
 
-def _sums(documents: Sequence[Counts], seed: int) -> tuple[Sums, Sums]:
-    # The sums over all documents, as arrays of one value, and over each resample; none of one document.
+def _sums(documents: Sequence[Counts], seed: int, sizes: Sequence[int] | None) -> tuple[Sums, Sums]:
+    # The sums over all documents, as arrays of one value, and over each resample; none of single documents.
     if not documents:
         raise ValueError("no document to sum up")
     names = list(documents[0])
     table = np.array([[document[name] for name in names] for document in documents], np.float64)  # (D, K)
-    number = len(documents)
-    draws = np.random.default_rng(seed).multinomial(
-        number, np.full(number, 1 / number), NUM_RESAMPLES if number > 1 else 0
-    )  # (R, D): how often each document was drawn
+    strata = (len(documents),) if sizes is None else sizes
+    if sum(strata) != len(documents):
+        raise ValueError(f"texts of {sum(strata)} documents, but {len(documents)} documents")
+    num_resamples = NUM_RESAMPLES if max(strata) > 1 else 0
+    rng = np.random.default_rng(seed)
+    draws = np.hstack([rng.multinomial(n, np.full(n, 1 / n), num_resamples) for n in strata if n])
+    # (R, D): how often each document was drawn
     return _by_name(names, table.sum(axis=0, keepdims=True)), _by_name(names, draws @ table)
 
 

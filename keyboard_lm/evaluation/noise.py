@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from typing import Any
 
 from keyboard_lm.errors import ConfigError
 
-LEVELS = ("perfect", "typical", "heavy")
+PERFECT = "perfect"
+LEVELS = (PERFECT, "typical", "heavy")
 
 
 class ErrorKind(StrEnum):
@@ -131,6 +133,13 @@ def load_noise(level: str) -> NoiseModel:
         raise ConfigError(f"no level of errors {level!r}; choose one of: {', '.join(LEVELS)}")
     text = resources.files(__package__).joinpath("noise.toml").read_text(encoding="utf-8")
     return parse_noise(tomllib.loads(text), level)
+
+
+@cache
+def noise_digest() -> str:
+    """Return a digest of the files that a typist's errors come from."""
+    files = (resources.files(__package__).joinpath(name) for name in ("noise.toml", "misspellings.toml"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def parse_noise(values: Mapping[str, Any], level: str) -> NoiseModel:

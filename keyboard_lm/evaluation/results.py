@@ -12,6 +12,7 @@ from typing import Any
 
 from keyboard_lm.errors import DataError
 from keyboard_lm.evaluation.estimate import Counts, Estimate, Metric, difference, estimate
+from keyboard_lm.evaluation.noise import PERFECT, noise_digest
 from keyboard_lm.evaluation.runner import EvaluationPlan, Results
 from keyboard_lm.evaluation.tasks import TASKS
 
@@ -39,6 +40,7 @@ class Evaluation:
         slots: bar lengths of keystroke savings.
         errors: how the typist typed; None for each task's usual.
         seed: of everything random, the intervals included.
+        noise: digest of what the typist's errors are made of.
         counts: task -> text -> counts of its documents.
         latency: figures of the cost task, which no seed repeats; empty where it did not run.
     """
@@ -47,6 +49,7 @@ class Evaluation:
     slots: tuple[int, ...]
     errors: str | None
     seed: int
+    noise: str
     counts: Mapping[str, Mapping[str, TextCounts]]
     latency: Mapping[str, Any]
 
@@ -61,7 +64,7 @@ class Evaluation:
             }
             for task, per_text in results.items()
         }
-        return cls(subject, plan.slots, plan.errors, plan.seed, counts, latency)
+        return cls(subject, plan.slots, plan.errors, plan.seed, noise_digest(), counts, latency)
 
     def metrics(self, task: str) -> tuple[Metric, ...]:
         """Return the figures that a task's counts give."""
@@ -73,7 +76,8 @@ class Evaluation:
         rows = {name: estimate(text.documents, self.metrics(task), self.seed) for name, text in texts.items()}
         if len(texts) > 1:
             together = [counts for text in texts.values() for counts in text.documents]
-            rows[ALL] = estimate(together, self.metrics(task), self.seed)
+            sizes = [len(text.documents) for text in texts.values()]
+            rows[ALL] = estimate(together, self.metrics(task), self.seed, sizes)
         return rows
 
     def to_json(self) -> str:
@@ -85,6 +89,7 @@ class Evaluation:
                 "slots": self.slots,
                 "errors": self.errors,
                 "seed": self.seed,
+                "noise": self.noise,
                 "figures": {
                     task: {
                         name: {metric: _finite(found) for metric, found in figures.items()}
@@ -120,7 +125,15 @@ class Evaluation:
                 for task, texts in data["counts"].items()
                 if task in TASKS
             }
-            loaded = cls(data["subject"], tuple(data["slots"]), data["errors"], data["seed"], counts, data["latency"])
+            loaded = cls(
+                data["subject"],
+                tuple(data["slots"]),
+                data["errors"],
+                data["seed"],
+                data["noise"],
+                counts,
+                data["latency"],
+            )
             for task in counts:
                 loaded.rows(task)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -147,12 +160,15 @@ def compare(before: Evaluation, after: Evaluation) -> dict[str, TaskRows]:
         for name in pairs:
             if texts[name].sha256 != others[name].sha256:
                 raise DataError(f"{name}: not the same text in both evaluations; make them with the same --limit")
+        if pairs and before.noise != after.noise and (before.errors or TASKS[task].default_errors) != PERFECT:
+            raise DataError(f"{task}: typed with the errors of two versions of the typist; make both with one version")
+        metrics = before.metrics(task)
+        rows = {name: difference(*pair, metrics, before.seed) for name, pair in pairs.items()}
         if len(pairs) > 1:
-            old, new = zip(*pairs.values(), strict=True)
-            pairs[ALL] = tuple(chain.from_iterable(old)), tuple(chain.from_iterable(new))
-        if pairs:
-            metrics = before.metrics(task)
-            tables[task] = {name: difference(*pair, metrics, before.seed) for name, pair in pairs.items()}
+            old, new = (tuple(chain.from_iterable(side)) for side in zip(*pairs.values(), strict=True))
+            rows[ALL] = difference(old, new, metrics, before.seed, [len(pair[0]) for pair in pairs.values()])
+        if rows:
+            tables[task] = rows
     if not tables:
         raise DataError("the two evaluations have no task and text in common")
     return tables

@@ -31,7 +31,8 @@ class KeystrokeSavings:
     looks at the bar before every key of a word, the first included, that a slot could save. Taking a slot is one key
     and brings the space after the word; punctuation typed next takes that space back. With typing errors, what follows
     a word corrects it as the engine says; what is wrong then is deleted from its first wrong character on and typed
-    again, rightly, and all these keys count. Two words that a missed or doubled space runs together are typed through.
+    again, rightly, and all these keys count. Of two words that a missed or doubled space would run together the first
+    may be taken as well: its slot brings the space.
     """
 
     name = "savings"
@@ -78,18 +79,21 @@ def _type(engine: Engine, message: str, units: Sequence[TypedUnit], num_slots: i
     cost = _Cost()
     written = ""  # what stands in the field: the message so far, but for the case of words taken in folded text
     position = 0
-    for unit in units:
+    pending = list(reversed(units))
+    while pending:
+        unit = pending.pop()
         between = message[position : unit.start]
         cost.keys += len(between)
         before = written + between
-        is_blank_next = message[unit.end : unit.end + 1] == " "
-        taken = _taken_slot(engine, before, unit, num_slots, is_blank_next, conditions, cost)
+        taken = _taken_slot(engine, before, unit, message, num_slots, conditions, cost)
         if taken is not None:
-            written = taken
-            position = unit.end
-            if is_blank_next:  # the slot brought it
+            written, word = taken
+            position = word.end
+            if message[position : position + 1] == " ":  # the slot brought it
                 written += " "
                 position += 1
+            if word is not unit:
+                pending += reversed(unit.parts[1:])
             continue
         result = before + unit.typed
         if num_slots and unit.end < len(message):  # what follows, a blank or a mark, finishes the word
@@ -109,25 +113,35 @@ def _taken_slot(
     engine: Engine,
     before: str,
     unit: TypedUnit,
+    message: str,
     num_slots: int,
-    is_blank_next: bool,
     conditions: Conditions,
     cost: _Cost,
-) -> str | None:
-    # Types the unit key by key; returns the text once its word was taken from the bar, or None if all was typed.
+) -> tuple[str, TypedUnit] | None:
+    # Types the unit key by key. Returns the text once it, or the first of its words, was taken from the bar, and which
+    # it was; None if all was typed.
     for length in range(len(unit.typed) + 1):
         prefix = unit.typed[:length]
-        keys_left = len(unit.typed) - length + is_blank_next
-        if num_slots and (keys_left > 1 or not unit.intended.startswith(prefix)):
+        wanted = [word for word in (unit, *unit.parts[:1]) if num_slots and _is_saving(word, prefix, message)]
+        if wanted:
             cost.looks += 1
-            slots = engine.bar(before + prefix, num_slots, unit.taps[:length]).slots
-            for slot in slots:
-                if conditions.same(result := after_slot(before + prefix, slot), before + unit.intended):
-                    cost.keys += 1
-                    cost.taken += 1
-                    return result
+            for slot in engine.bar(before + prefix, num_slots, unit.taps[:length]).slots:
+                result = after_slot(before + prefix, slot)
+                for word in wanted:
+                    if conditions.same(result, before + word.intended):
+                        cost.keys += 1
+                        cost.taken += 1
+                        return result, word
         cost.keys += length < len(unit.typed)
     return None
+
+
+def _is_saving(word: TypedUnit, prefix: str, message: str) -> bool:
+    # Whether to take the word from a slot now may save a key, the space after it included.
+    if not word.typed.startswith(prefix):
+        return False
+    keys_left = len(word.typed) - len(prefix) + (message[word.end : word.end + 1] == " ")
+    return keys_left > 1 or not word.intended.startswith(prefix)
 
 
 def _common_length(first: str, second: str, conditions: Conditions) -> int:

@@ -30,6 +30,7 @@ class TypedUnit:
         typed: what was typed for it: ``"teh"``; ``"inthe"`` for ``"in the"``; ``"t he"`` for ``"the"``.
         taps: one for each character of `typed`; None for a character without a key on the letter page.
         errors: what went wrong, in no particular order; two errors may make the right word.
+        parts: its two words as each was typed by itself, where the space between them went wrong.
     """
 
     start: int
@@ -38,6 +39,7 @@ class TypedUnit:
     typed: str
     taps: tuple[Tap | None, ...]
     errors: tuple[ErrorKind, ...]
+    parts: tuple[TypedUnit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -259,4 +261,5 @@ def _joined(text: str, first: TypedUnit, space: tuple[_Stroke, ...], error: Erro
         first.typed + "".join(stroke.char for stroke in space) + second.typed,
         (*first.taps, *(stroke.tap for stroke in space), *second.taps),
         (*first.errors, error, *second.errors),
+        (first, second),
     )

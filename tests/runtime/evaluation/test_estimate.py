@@ -62,3 +62,19 @@ def test_a_constant_gain_is_certain_when_paired_however_much_documents_differ() 
     assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
     with pytest.raises(ValueError, match="paired"):
         difference(before, after[1:], [RATE], 0)
+
+
+def test_texts_are_drawn_by_themselves() -> None:
+    # Each text's documents are alike, so only how many came from which text could vary.
+    easy, hard = [{"hits": 9, "words": 10}] * 4, [{"hits": 1, "words": 10}] * 6
+    apart = estimate([*easy, *hard], [RATE], 0, [4, 6])["rate"]
+    assert (apart.value, apart.low, apart.high) == pytest.approx((0.42, 0.42, 0.42))
+    assert estimate([*easy, *hard], [RATE], 0)["rate"].margin > 0.1
+    changed = difference([*easy, *hard], [*hard[:4], *hard], [RATE], 0, [4, 6])["rate"]
+    assert (changed.value, changed.low, changed.high) == pytest.approx((-0.32, -0.32, -0.32))
+    with pytest.raises(ValueError, match="texts of 5"):
+        estimate([*easy, *hard], [RATE], 0, [5])
+
+
+def test_texts_of_one_document_have_no_interval_together() -> None:
+    assert math.isnan(estimate([{"hits": 1, "words": 4}] * 2, [RATE], 0, [1, 1])["rate"].low)

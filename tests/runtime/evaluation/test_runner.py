@@ -136,6 +136,11 @@ def test_an_evaluation_does_not_differ_from_itself_and_only_like_is_compared(pla
                for figures in row.values() for found in figures.values())  # fmt: skip
     with pytest.raises(DataError, match="--seed"):
         compare(evaluation, replace(evaluation, seed=3))
+    typed = replace(evaluation, noise="another")
+    with pytest.raises(DataError, match="two versions of the typist"):
+        compare(evaluation, typed)
+    only = {"next-word": evaluation.counts["next-word"]}
+    assert list(compare(replace(evaluation, counts=only), replace(typed, counts=only))) == ["next-word"]
     with pytest.raises(DataError, match="no task"):
         compare(evaluation, replace(evaluation, counts={}))
     other = replace(plan, texts=(replace(plan.texts[0], sha256="another"),))

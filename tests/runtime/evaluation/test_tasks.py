@@ -160,6 +160,35 @@ def test_keys_with_three_slots(model: PredictorEngine, message: str, keys: int) 
     assert measure(KeystrokeSavings(), model, [message])["keys3"] == keys
 
 
+class JoiningTypist(ScriptedTypist):
+    """Misses the space between the first two words."""
+
+    def type_units(self, text: str, rng: np.random.Generator) -> list[TypedUnit]:
+        first, second, *rest = super().type_units(text, rng)
+        taps = (*first.taps, *second.taps)
+        both = text[first.start : second.end]
+        return [TypedUnit(first.start, second.end, both, first.typed + second.typed, taps, (), (first, second)), *rest]
+
+
+@pytest.mark.parametrize(
+    ("bars", "keys", "looks"),
+    [
+        ({}, 13, 6),  # "inthe", 3 backspaces, " the", a blank; looks: at in+the until its blank is left, at at, i
+        ({"i": Bar(("in",))}, 6, 5),  # i, the slot with its space, then the, a blank
+        ({"i": Bar(("in",)), "in t": Bar(("the",))}, 4, 4),  # the second word is typed by itself
+        ({"inth": Bar(("in the",))}, 5, 5),
+    ],
+)
+def test_a_missed_space_does_not_keep_the_first_word_from_being_taken(
+    bars: dict[str, Bar], keys: int, looks: int
+) -> None:
+    conditions = Conditions(cast(Typist, JoiningTypist()), (3,))
+    counts = KeystrokeSavings().measure(
+        Subject(ScriptedEngine(bars)), ["in the "], conditions, np.random.default_rng(0)
+    )
+    assert (counts["keys3"], counts["looks3"]) == (keys, looks)
+
+
 def test_a_text_without_capitals_takes_words_in_any_case(model: PredictorEngine) -> None:
     assert measure(KeystrokeSavings(), model, ["i am"], fold_case=True)["keys3"] == 2
     assert measure(KeystrokeSavings(), model, ["i am"], fold_case=False)["keys3"] == 4

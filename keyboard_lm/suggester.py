@@ -203,6 +203,10 @@ class Suggester:
     def _is_unfit(self, words: str) -> bool:
         return any(map(self.is_offensive, words.split()))
 
+    def _fit(self, ranking: _Ranking) -> list[_Entry]:
+        # Checked once more as they are cased for the bar: a word in capitals may be another.
+        return [entry for entry in ranking.best() if not self._is_unfit(entry.text)]
+
     def _is_protected(self, word: str) -> bool:
         store = self._personal
         if store is None:
@@ -218,7 +222,7 @@ class Suggester:
         words = self._next_words(boundary, view)
         for text, probability in words:
             ranking.add(self._as_next(text, typed, request), "next_word", _log(probability), "")
-        slots = [Slot(entry.text, entry.kind, math.exp(entry.log_joint), "") for entry in ranking.best()]
+        slots = [Slot(entry.text, entry.kind, math.exp(entry.log_joint), "") for entry in self._fit(ranking)]
         ghost = None
         if boundary is not None and words:
             text, probability = max(words, key=lambda item: item[1])
@@ -303,7 +307,7 @@ class Suggester:
             elif not self._is_unfit(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
                 kind: Kind = "completion" if _continues(hypothesis.text, word) else "correction"
                 ranking.add(hypothesis.text, kind, hypothesis.log_joint, hypothesis.replaced)
-        entries = ranking.best()
+        entries = self._fit(ranking)
         total = math.fsum(math.exp(entry.log_joint) for entry in entries) + math.exp(literal_log)
         correction = self._correction(request, verdict, word, total)
         slots = self._arranged(entries, total, correction, word, literal_log)

@@ -110,6 +110,17 @@ def test_a_learned_name_is_completed_protected_and_corrected_to() -> None:
     assert mended.text == "Siobhan"
 
 
+def test_a_learned_word_is_not_offered_in_the_capitals_of_an_offensive_one() -> None:
+    store = PersonalStore.open(None)
+    for _ in range(5):
+        store.learn(["rn"], ["busy"], "accepted")
+    suggester = make(store)
+    assert not suggester.is_offensive("rn")
+    assert suggester.is_offensive("RN")
+    assert "rn" in words(ask(suggester, "busy r"))
+    assert not {"Rn", "RN"} & set(words(ask(suggester, "busy R")))
+
+
 def test_own_words_follow_what_is_learned_and_forgotten() -> None:
     store = PersonalStore.open(None)
     own = OwnWords(store, LANGUAGE, load_layout())

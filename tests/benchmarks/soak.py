@@ -2,10 +2,10 @@
 
     python tests/benchmarks/soak.py [--data FOLDER|FILE] [--num 1000000] [--every 50000]
 
-Texts are typed again and again, each time with other errors, into one session with a personal file: every key is told to
-the session and the bar is asked for; one word in eight is taken from the bar, one correction in ten is taken back. Prints
-resident memory, the personal file's size and the median key as it goes, then the growth of memory from a fifth of the
-way to the end, and one JSON line last.
+Texts are typed again and again, each time with other errors, into one session with a personal file: every key is told
+to the session and the bar is asked for; about one word in eight is taken from the bar, one correction in ten is taken
+back. Prints resident memory, the personal file's size and the median key as it goes, then the growth of memory from a
+fifth of the way to the end, and one JSON line last.
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.context import Boundary, ContextCache, ContextWindow, Path
+from keyboard_lm.context import Boundary, ContextCache, ContextWindow
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.pieces import PieceTable
 from keyboard_lm.text import TypedText
 from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.word_boundary import Path, word_boundary
 
 _MOST_CHARS = 4096  # of a field that are looked at; far more than the window holds
 _STEP_CHARS = 1024  # what is cut off grows by so much at a time: each cut costs a prefill
@@ -50,7 +51,8 @@ class Boundaries:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.table = PieceTable(tokenizer)
-        self.cache = ContextCache(backend, clock=clock)
+        words = word_boundary(tokenizer)
+        self.cache = ContextCache(backend, clock=clock, words=words)
         self._tokenizer = tokenizer
         self._known: tuple[tuple[tuple[str, ...], ...], Path] = ((), ())
         room = min(backend.capacity, backend.config.max_context_length) - max_nodes
@@ -59,7 +61,7 @@ class Boundaries:
                 f"a search tree of {max_nodes} tokens leaves no room for text in a KV cache of {backend.capacity}; "
                 "use a smaller max_nodes or a larger cache"
             )
-        self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room)
+        self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room, words.begins_token)
 
     def at(self, typed: TypedText) -> Boundary:
         """Return the boundary before the word under the cursor, or before the next one."""
@@ -82,7 +84,7 @@ class Boundaries:
         ids: list[int] = []
         for message in earlier:
             ids += self._tokenizer.encode_tokens(message)
-            ids.append(self._tokenizer.eos_id)
+            ids.append(self._tokenizer.message_end_id)
         ids += self._tokenizer.encode_tokens(current)
         self._known = typed.messages, self._window.fit(ids)
         return self._known[1]

@@ -12,16 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.backends.protocol import ROOT, Backend, Logits
-
-Probabilities = NDArray[np.float32]
-Path = tuple[int, ...]  # piece ids after the context
-
-
-def softmax(logits: Logits) -> Probabilities:
-    """Return the probabilities (V,) of logits (V,)."""
-    weights = np.exp(logits - logits.max())
-    probabilities: Probabilities = weights / weights.sum()
-    return probabilities
+from keyboard_lm.word_boundary import SUFFIX_SPACE, Path, Probabilities, WordBoundary
 
 
 class Boundary:
@@ -30,18 +21,22 @@ class Boundary:
     Made by `ContextCache.at`. Continuations are scored behind the cached context and change nothing in it.
     """
 
-    def __init__(self, cache: ContextCache, context_ids: Path, probabilities: Probabilities) -> None:
+    def __init__(self, cache: ContextCache, context_ids: Path, logits: Logits) -> None:
         self._cache = cache
         self._context_ids = context_ids
-        self._known: dict[Path, Probabilities] = {(): probabilities}
+        self._end_id = cache.words.end_id
+        self._known: dict[Path, Probabilities] = {(): cache.words.first(logits, context_ids[-1])}
 
     def probabilities(self, path: Path = ()) -> Probabilities:
-        """Return the next piece's probabilities (V,) after the context and `path`, which `expand` has seen."""
-        return self._known[path]
+        """Return the next piece's probabilities after the context and `path`, which `expand` has seen.
+
+        (V,); one more with prefix-space pieces, whose last is the end of the word (see `WordBoundary`).
+        """
+        return self._known[path if self._end_id is None else self._fed(path)]
 
     def is_known(self, path: Path) -> bool:
         """Return whether `expand` has seen `path`, or a longer one that passes through it."""
-        return path in self._known
+        return (path if self._end_id is None else self._fed(path)) in self._known
 
     def may_expand(self, num_nodes: int) -> bool:
         """Return whether `expand` may be called now for as many tree nodes (see `ContextCache.may_call`)."""
@@ -55,14 +50,25 @@ class Boundary:
             ContextLengthError: the tree does not fit behind the context.
         """
         nodes: dict[Path, int] = {}
-        for path in paths:
+        for path in paths if self._end_id is None else map(self._pieces, paths):
             for depth in range(1, len(path) + 1):
                 nodes.setdefault(path[:depth], len(nodes))
         parents = [nodes[path[:-1]] if len(path) > 1 else ROOT for path in nodes]
         logits = self._cache.score_tree(self._context_ids, [path[-1] for path in nodes], parents)  # (N, V)
         for path, row in zip(nodes, logits, strict=True):
             if path not in self._known:
-                self._known[path] = softmax(row)
+                self._known[path] = self._cache.words.inside(row)
+                if self._end_id is not None:
+                    self._known[(*path, self._end_id)] = self._cache.words.first(row, path[-1])
+
+    def _pieces(self, path: Path) -> Path:
+        return tuple(piece_id for piece_id in path if piece_id != self._end_id)
+
+    def _fed(self, path: Path) -> Path:
+        # The end of a word is no piece: it matters only where it comes last.
+        assert self._end_id is not None
+        pieces = self._pieces(path)
+        return (*pieces, self._end_id) if pieces and path[-1] == self._end_id else pieces
 
 
 class ContextCache:
@@ -75,6 +81,7 @@ class ContextCache:
         backend: the network; nobody else may use its cache meanwhile.
         num_remembered: how many boundaries.
         clock: seconds that only go forward.
+        words: how the tokenizer marks the boundary between words.
 
     Attributes:
         may_call: asked before each call of the network, with the number of tokens, by those who can do without it; None
@@ -84,9 +91,14 @@ class ContextCache:
     """
 
     def __init__(
-        self, backend: Backend, num_remembered: int = 4, clock: Callable[[], float] = time.perf_counter
+        self,
+        backend: Backend,
+        num_remembered: int = 4,
+        clock: Callable[[], float] = time.perf_counter,
+        words: WordBoundary = SUFFIX_SPACE,
     ) -> None:
         self.backend = backend
+        self.words = words
         self.may_call: Callable[[int], bool] | None = None
         self.forward_ms = 0.0
         self.num_calls = 0
@@ -105,7 +117,7 @@ class ContextCache:
         boundary = self._boundaries.get(ids)
         if boundary is None:
             # The last token is fed again even if the cache holds it: its logits are what is wanted.
-            boundary = Boundary(self, ids, softmax(self._feed(ids, min(self._shared(ids), len(ids) - 1))))
+            boundary = Boundary(self, ids, self._feed(ids, min(self._shared(ids), len(ids) - 1)))
             self._boundaries[ids] = boundary
             if len(self._boundaries) > self._num_remembered:
                 self._boundaries.popitem(last=False)
@@ -167,11 +179,13 @@ class ContextWindow:
         bos_id: the piece every context begins with.
         ends_token: whether a form token or a message ends with a piece, (V,).
         num_ids: most pieces of a context, ``bos_id`` included (at least 2).
+        begins_token: whether one begins with a piece, (V,), where that and not the end is visible.
     """
 
     bos_id: int
     ends_token: NDArray[np.bool_]
     num_ids: int
+    begins_token: NDArray[np.bool_] | None = None
 
     def fit(self, ids: Sequence[int]) -> Path:
         """Return the context of `ids`: ``bos_id``, then all of them, or as many of the last as there is room for.
@@ -185,6 +199,9 @@ class ContextWindow:
         if len(ids) > room:
             step = max(1, room // 4)
             least = math.ceil((len(ids) - room) / step) * step
-            ends = np.flatnonzero(self.ends_token[list(ids[least - 1 : -1])])
-            start = least + int(ends[0]) if len(ends) else len(ids) - room
+            if self.begins_token is None:
+                cuts = np.flatnonzero(self.ends_token[list(ids[least - 1 : -1])])
+            else:
+                cuts = np.flatnonzero(self.begins_token[list(ids[least:])])
+            start = least + int(cuts[0]) if len(cuts) else len(ids) - room
         return (self.bos_id, *ids[start:])

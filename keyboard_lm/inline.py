@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyboard_lm.context import Boundary, Path, Probabilities
+from keyboard_lm.context import Boundary
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.pieces import PieceTable
 from keyboard_lm.search import SearchOptions, find_words
+from keyboard_lm.word_boundary import Path, Probabilities
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def continuation(
         if len(path) > max_nodes or not boundary.may_expand(len(path)):
             return None
         boundary.expand([path])
-    options = SearchOptions(num_words=num_words, max_rounds=0)  # words of one piece: no further call
+    # Words of one piece: no further call, or one where only what follows shows that they have ended.
+    options = SearchOptions(num_words=num_words, max_rounds=0 if table.shows_ends else 1, max_nodes=max_nodes)
     found = find_words(table, _Continued(boundary, path), "", options)
     return [(word.text, word.probability) for word in found.words]

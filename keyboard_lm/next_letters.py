@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.context import Boundary, Path
+from keyboard_lm.context import Boundary
 from keyboard_lm.pieces import PieceSet, PieceTable, fold
+from keyboard_lm.word_boundary import Path
 
 END = " "  # stands for the end of the word
 

@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.text import is_word, is_word_part
-from keyboard_lm.tokenizer import WORD_END, Tokenizer
+from keyboard_lm.text import META_SPACE, is_word, is_word_part
+from keyboard_lm.tokenizer import WORD_END, Tokenizer, has_prefix_space
 
 _LAST = "\U0010ffff"  # sorts after every character of a word
 Places = slice | NDArray[np.intp]
@@ -78,7 +78,7 @@ class PieceSet:
         """Return the places of the pieces whose folded text starts with `prefix` or is a beginning of it."""
         spans = [
             self.starting_with(prefix),
-            *(self.group(prefix[:n]) for n in range(1, min(len(prefix), self.longest + 1))),
+            *(self.group(prefix[:n]) for n in range(min(len(prefix), self.longest + 1))),  # 0: a bare space
         ]
         return np.concatenate([np.arange(span.start, span.stop) for span in spans])
 
@@ -108,21 +108,30 @@ class PieceSet:
 class PieceTable:
     """The pieces a word can be written with: no control piece, no punctuation, no emoji, no mark.
 
+    With prefix-space pieces (see `keyboard_lm.word_boundary`) all of them leave a word open, and the end of the word
+    finishes it.
+
     Attributes:
         ends: pieces that finish a word (the bare word end among them); one that may begin a word is a whole one.
         opens: pieces that leave a word open.
         byte_ids: the piece of each byte value, (256,); -1 where the tokenizer has none.
         ends_token: whether a form token or a message ends with the piece, (V,).
+        shows_ends: whether the last piece of a word shows that it has ended.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         finishing, open_ended = [], []
         skipped = tokenizer.control_ids | tokenizer.byte_ids
+        self.shows_ends = not has_prefix_space(tokenizer.pieces)
+        if not self.shows_ends:
+            finishing.append((tokenizer.vocab_size, "", False))
         for piece_id, piece in enumerate(tokenizer.pieces):
-            text = piece.removesuffix(WORD_END)
-            if piece_id in skipped or (text and not is_word_part(text)):
+            text = piece.removesuffix(WORD_END) if self.shows_ends else piece.removeprefix(META_SPACE)
+            if piece_id in skipped or (text and not is_word_part(text)) or (META_SPACE in text and not self.shows_ends):
                 continue
-            if len(text) == len(piece):
+            if not self.shows_ends:
+                open_ended.append((piece_id, text, text[:1] not in _NEVER_FIRST))
+            elif len(text) == len(piece):
                 open_ended.append((piece_id, text, text[0] not in _NEVER_FIRST))
             elif not text or text[-1] not in _NEVER_LAST:
                 finishing.append((piece_id, text, is_word(text)))

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.context import Boundary, Path
+from keyboard_lm.context import Boundary
 from keyboard_lm.pieces import PieceSet, PieceTable, Places, fold
 from keyboard_lm.text import is_word
+from keyboard_lm.word_boundary import Path
 
 Masses = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from keyboard_lm.boundaries import Boundaries, recent
 from keyboard_lm.budget import Budget
 from keyboard_lm.candidates import CandidateSearch
 from keyboard_lm.channel import Channel
-from keyboard_lm.context import Boundary, Path
+from keyboard_lm.context import Boundary
 from keyboard_lm.corrector import Corrector, CorrectorOptions, Verdict
 from keyboard_lm.frequent_words import frequent_words
 from keyboard_lm.inline import InlineOptions, continuation
@@ -28,6 +28,7 @@ from keyboard_lm.pieces import fold
 from keyboard_lm.search import SearchOptions, SearchResult, find_words
 from keyboard_lm.text import TypedText, capitalise
 from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.word_boundary import Path
 from keyboard_lm.word_scores import WordScorer
 
 

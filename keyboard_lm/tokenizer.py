@@ -2,6 +2,9 @@
 
 White space is a *suffix* of pieces (``treat_whitespace_as_suffix``): a piece that ends in ``▁`` ends a word, so a
 word's probability needs no look-ahead (Pimentel & Meister 2024, "How to compute the probability of a word").
+
+Models made elsewhere, such as Apple's OpenELM with Llama's tokenizer, have it as a *prefix*. Such a tokenizer is given
+plain text, not the text form: `keyboard_lm.word_boundary` hides the difference from whoever looks for words.
 """
 
 from __future__ import annotations
@@ -19,11 +22,17 @@ PROPER_NOUNS_FILE = "proper_nouns.txt"
 WORD_END = META_SPACE
 
 
+def has_prefix_space(pieces: Sequence[str]) -> bool:
+    """Return whether white space stands at the beginning of a tokenizer's pieces, as Llama's, and not at their ends."""
+    begins = sum(len(piece) > 1 and piece.startswith(META_SPACE) for piece in pieces)
+    return begins > sum(len(piece) > 1 and piece.endswith(WORD_END) for piece in pieces)
+
+
 class Tokenizer:
     """Form tokens to piece ids and back.
 
     Two control ids frame text: ``bos_id`` (``<s>``) starts a document or a text field with nothing known before it,
-    ``eos_id`` (``</s>``) ends each message.
+    ``eos_id`` (``</s>``) ends each message; with prefix-space pieces a line break does (`message_end_id`).
 
     Args:
         model: a serialised SentencePiece model.
@@ -94,23 +103,41 @@ class Tokenizer:
             i for i in range(self.vocab_size) if sp.IsControl(i) or sp.IsUnknown(i) or sp.IsUnused(i)
         )  # fmt: skip
 
+    @cached_property
+    def is_prefix_space(self) -> bool:
+        """Whether pieces hold the space before a word and stand for plain text."""
+        return has_prefix_space(self.pieces)
+
+    @cached_property
+    def message_end_id(self) -> int:
+        """The id that ends a message: ``</s>``, or a line break where pieces stand for plain text."""
+        line_break: int = self._pieces.PieceToId("<0x0A>")
+        return line_break if self.is_prefix_space and line_break in self.byte_ids else self.eos_id
+
     def encode_tokens(self, form_tokens: Sequence[str]) -> list[int]:
-        """Return the piece ids of finished form tokens; the last id ends a word."""
+        """Return the piece ids of finished form tokens; the last id ends a word, or may do so (prefix-space)."""
         if not form_tokens:
             return []
-        ids: list[int] = self._pieces.EncodeAsIds(" ".join(form_tokens))
+        text = self.form.join(form_tokens) if self.is_prefix_space else " ".join(form_tokens)
+        ids: list[int] = self._pieces.EncodeAsIds(text)
+        return ids
+
+    def encode_word(self, word: str) -> list[int]:
+        """Return the piece ids of one form token inside a sentence, as it is cased."""
+        ids: list[int] = self._pieces.EncodeAsIds(word)
         return ids
 
     def encode_forms(self, forms: Sequence[str], num_threads: int = 1) -> list[list[int]]:
         """Return the piece ids of many forms (lines of `TextForm.encode`), without control ids."""
-        ids: list[list[int]] = self._pieces.EncodeAsIds(list(forms), num_threads=num_threads)
+        lines = [self.form.decode(form) for form in forms] if self.is_prefix_space else list(forms)
+        ids: list[list[int]] = self._pieces.EncodeAsIds(lines, num_threads=num_threads)
         return ids
 
     def encode_message(self, text: str) -> list[int]:
-        """Return the ids of one typed message, ``</s>`` last."""
-        return [*self.encode_tokens(self.form.encode(text).split()), self.eos_id]
+        """Return the ids of one typed message, `message_end_id` last."""
+        return [*self.encode_tokens(self.form.encode(text).split()), self.message_end_id]
 
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the form tokens that ids spell (control ids are skipped)."""
-        form: str = self._pieces.DecodeIds([i for i in ids if i not in self.control_ids])
-        return form.split()
+        text: str = self._pieces.DecodeIds([i for i in ids if i not in self.control_ids])
+        return (self.form.encode(text) if self.is_prefix_space else text).split()

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from keyboard_lm.context import Boundary, Path
+from keyboard_lm.context import Boundary
 from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.word_boundary import Path, word_boundary
 
 Tokens = tuple[str, ...]  # form tokens, one after another: a word, or two
 _MAX_REMEMBERED = 20_000
@@ -39,6 +40,7 @@ class WordScorer:
 
     def __init__(self, tokenizer: Tokenizer, max_nodes: int = 16) -> None:
         self._tokenizer = tokenizer
+        self._boundary = word_boundary(tokenizer)
         self._max_nodes = max_nodes
         self._paths: dict[Tokens, Path] = {}
 
@@ -92,7 +94,7 @@ class WordScorer:
         if path is None:
             if len(self._paths) >= _MAX_REMEMBERED:
                 self._paths.clear()
-            path = self._paths[word] = tuple(self._tokenizer.encode_tokens(word))
+            path = self._paths[word] = self._boundary.path(self._tokenizer, word)
         return path
 
 

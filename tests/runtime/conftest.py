@@ -72,6 +72,7 @@ class ToyTokenizer:
     """A tokenizer whose pieces are some whole form tokens, then single characters for all others."""
 
     bos_id, eos_id = 1, 2
+    message_end_id = eos_id
     control_ids = frozenset({0, 1, 2})
     byte_ids: frozenset[int] = frozenset()
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyboard_lm.context import ContextCache, ContextWindow, softmax
+from keyboard_lm.context import ContextCache, ContextWindow
 from keyboard_lm.errors import ContextLengthError
+from keyboard_lm.word_boundary import softmax
 
 IDS = st.lists(st.integers(3, 6), min_size=1, max_size=6)
 PATHS = st.lists(st.lists(st.integers(3, 6), min_size=1, max_size=3).map(tuple), min_size=1, max_size=4)

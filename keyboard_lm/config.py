@@ -112,12 +112,14 @@ class ModelConfig:
         return tuple(heads // self.num_gqa_groups for heads in self.num_query_heads)
 
     @property
+    def layer_ffn_multipliers(self) -> tuple[float, ...]:
+        """Feed-forward width over `model_dim` of each layer, before rounding, as OpenELM's files list it."""
+        return _scaled(self.ffn_multipliers, self.num_transformer_layers)
+
+    @property
     def ffn_dims(self) -> tuple[int, ...]:
         """Feed-forward width of each layer."""
-        return tuple(
-            make_divisible(self.model_dim * m, self.ffn_dim_divisor)
-            for m in _scaled(self.ffn_multipliers, self.num_transformer_layers)
-        )
+        return tuple(make_divisible(self.model_dim * m, self.ffn_dim_divisor) for m in self.layer_ffn_multipliers)
 
     @property
     def num_embedding_parameters(self) -> int:

@@ -23,7 +23,7 @@ try:
 except ImportError:
     raise MissingExtraError("onnx", "onnx") from None
 
-OPSET = 17
+OPSET = 23  # the first with RMSNormalization
 IR_VERSION = 10
 CONTRIB = "com.microsoft"
 
@@ -134,7 +134,7 @@ class _GraphBuilder:
         scale = self._constant(weight, np.asarray(self._weights[weight], np.float32))
         epsilon = self._config.rms_norm_eps
         if added is None:
-            return self._add("SimplifiedLayerNormalization", [residual, scale], epsilon=epsilon, axis=-1), residual
+            return self._add("RMSNormalization", [residual, scale], epsilon=epsilon, axis=-1), residual
         outputs = [self._fresh(), "", "", self._fresh()]
         node = helper.make_node(
             "SkipSimplifiedLayerNormalization", [residual, added, scale], outputs, domain=CONTRIB, epsilon=epsilon

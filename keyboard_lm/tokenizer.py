@@ -91,6 +91,11 @@ class Tokenizer:
         return tuple(self._pieces.IdToPiece(list(range(self.vocab_size))))
 
     @cached_property
+    def scores(self) -> tuple[float, ...]:
+        """The log-probability (Unigram) or rank (BPE) of every piece, by id."""
+        return tuple(self._pieces.GetScore(list(range(self.vocab_size))))
+
+    @cached_property
     def byte_ids(self) -> frozenset[int]:
         """Ids of the 256 byte-fallback pieces."""
         return frozenset(i for i in range(self.vocab_size) if self._pieces.IsByte(i))

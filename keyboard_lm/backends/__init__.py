@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from keyboard_lm.backends.protocol import Backend
     from keyboard_lm.checkpoint import Checkpoint
 
-BACKENDS = ("onnx", "torch", "coreml")
+BACKENDS = ("onnx", "torch", "coreml", "mlx")
 DEFAULT_BACKEND = "onnx"
 
 
@@ -24,8 +24,8 @@ def load_backend(
         checkpoint: the folder.
         capacity: slots of the KV cache; by default the longest context the network is trained for.
         num_threads: threads of one step (ONNX Runtime only; torch's and numpy's are the process's own settings).
-        bits: which of the folder's graphs (ONNX Runtime only; torch has the weights as they were trained, and Core ML
-            those of its package).
+        bits: which of the folder's graphs (ONNX Runtime only; torch and MLX have the weights as they were trained, and
+            Core ML those of its package).
 
     Raises:
         ConfigError: no such backend, or a Core ML package was named for one that cannot run it.
@@ -51,6 +51,14 @@ def load_backend(
         from keyboard_lm_coreml.backend import CoreMLBackend
 
         return CoreMLBackend.load(checkpoint, capacity)
+    if name == "mlx":
+        try:
+            from keyboard_lm.backends.mlx import MlxBackend
+        except ModuleNotFoundError as error:
+            if error.name not in ("mlx", "mlx.core"):
+                raise
+            raise MissingExtraError("mlx", "mlx") from None
+        return MlxBackend.load(checkpoint, capacity)
     raise ConfigError(f"no backend {name!r}; choose one of: {', '.join(BACKENDS)}")
 
 

@@ -24,6 +24,12 @@ COMMANDS = {
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
     "export-coreml": "Turn a checkpoint into a Core ML package for an app.",
+    "import-hf": "Turn an OpenELM folder of Hugging Face's layout into a checkpoint.",
+    "export-hf": "Write a checkpoint in Hugging Face's layout.",
+    "export-mlx": "Write a checkpoint for MLX.",
+    "export-gguf": "Write a checkpoint for llama.cpp.",
+    "parity": "Compare every backend and export that runs here.",
+    "doctor": "Say what this machine can run, and how to get the rest.",
     "bench": "Measure speed and memory on this machine.",
 }
 

@@ -13,7 +13,6 @@ JSON line.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import statistics
@@ -23,106 +22,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gguf
-import llama_cpp
 import numpy as np
 
 from keyboard_lm.backends.onnx import OnnxBackend
 from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.interop.gguf import export_file
+from keyboard_lm.interop.llama_cpp import LlamaCppBackend
 from keyboard_lm.reference import reference_logits
 
 FIRST_LENGTH, LAST_LENGTH = 32, 64  # decode steps are timed at these cache lengths
 SKIPPED_STEPS = 4  # at each turn's start, while the caches still hold the other engine's weights
 PAUSE_S = 0.05  # lets the other engine's threads stop spinning
-
-
-def write_gguf(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint's weights as Q4_0 under llama.cpp's tensor names; norms stay fp32."""
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer
-    writer = gguf.GGUFWriter(path, "openelm")
-    writer.add_block_count(config.num_transformer_layers)
-    writer.add_context_length(config.max_context_length)
-    writer.add_embedding_length(config.model_dim)
-    writer.add_feed_forward_length(list(config.ffn_dims))
-    writer.add_head_count(list(config.num_query_heads))
-    writer.add_head_count_kv(list(config.num_kv_heads))
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_rope_freq_base(config.rope_freq_constant)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
-    kinds = {**dict.fromkeys(tokenizer.byte_ids, gguf.TokenType.BYTE),
-             **dict.fromkeys(tokenizer.control_ids, gguf.TokenType.CONTROL)}  # fmt: skip
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(list(tokenizer.pieces))
-    writer.add_token_scores([0.0] * tokenizer.vocab_size)
-    writer.add_token_types([kinds.get(i, gguf.TokenType.NORMAL) for i in range(tokenizer.vocab_size)])
-    for name, values in gguf_tensors(checkpoint).items():
-        if values.ndim == 1:
-            writer.add_tensor(name, values)
-        else:
-            kind = gguf.GGMLQuantizationType.Q4_0
-            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def gguf_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    """Return the fp32 weights under llama.cpp's names; proj_1 is cut into its gate and its up half."""
-    weights = {name: values.astype(np.float32) for name, values in checkpoint.weights().items()}
-    tensors = {
-        "token_embd.weight": weights["transformer.token_embeddings.weight"],
-        "output_norm.weight": weights["transformer.norm.weight"],
-    }
-    ours = {
-        "attn_norm": "attn_norm", "attn_qkv": "attn.qkv_proj", "attn_q_norm": "attn.q_norm",
-        "attn_k_norm": "attn.k_norm", "attn_output": "attn.out_proj", "ffn_norm": "ffn_norm", "ffn_down": "ffn.proj_2",
-    }  # fmt: skip
-    for layer in range(checkpoint.config.num_transformer_layers):
-        prefix = f"transformer.layers.{layer}"
-        for theirs, name in ours.items():
-            tensors[f"blk.{layer}.{theirs}.weight"] = weights[f"{prefix}.{name}.weight"]
-        gate, up = np.split(weights[f"{prefix}.ffn.proj_1.weight"], 2)
-        tensors[f"blk.{layer}.ffn_gate.weight"] = gate
-        tensors[f"blk.{layer}.ffn_up.weight"] = up
-    return tensors
-
-
-class LlamaCpp:
-    """The three calls that are timed, on llama.cpp's C interface (its Python class would add its own time)."""
-
-    def __init__(self, path: Path, capacity: int, num_threads: int) -> None:
-        self._silence = llama_cpp.llama_log_callback(lambda *_: None)
-        llama_cpp.llama_log_set(self._silence, ctypes.c_void_p(0))
-        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
-        if not self._model:
-            raise SystemExit("llama.cpp cannot load the GGUF file")
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = params.n_batch = params.n_ubatch = capacity
-        params.n_threads = params.n_threads_batch = num_threads
-        self._context = llama_cpp.llama_init_from_model(self._model, params)
-        self._memory = llama_cpp.llama_get_memory(self._context)
-        self._vocab_size = llama_cpp.llama_n_vocab(llama_cpp.llama_model_get_vocab(self._model))
-        self.length = 0
-
-    def decode(self, token_ids: list[int]) -> np.ndarray:
-        tokens = (llama_cpp.llama_token * len(token_ids))(*token_ids)
-        if llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(tokens, len(token_ids))):
-            raise SystemExit("llama_decode failed")
-        self.length += len(token_ids)
-        logits = llama_cpp.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(logits, (self._vocab_size,)).copy()
-
-    def prefill(self, token_ids: list[int]) -> np.ndarray:
-        self.rewind(0)
-        return self.decode(token_ids)
-
-    def rewind(self, length: int) -> None:
-        llama_cpp.llama_memory_seq_rm(self._memory, 0, length, -1)
-        self.length = length
 
 
 def time_turn(engine: Any, ids: list[int], decode_ms: list[float], prefill_ms: list[float]) -> None:
@@ -150,11 +60,11 @@ def main() -> None:
     expected = reference_logits(checkpoint.config, checkpoint.weights(), ids)[-1]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.gguf"
-        write_gguf(checkpoint, path)
+        export_file(checkpoint, path, "q4_0")
         size_mb = path.stat().st_size / 1e6
         engines = {
             "onnx": OnnxBackend.load(checkpoint, num_threads=options.threads),
-            "llama.cpp": LlamaCpp(path, checkpoint.config.max_context_length, options.threads),
+            "llama.cpp": LlamaCppBackend(path, checkpoint.config, options.threads),
         }
         # Both must be the network they claim to be; 4-bit rounding leaves about .8 even where weights are random.
         agreement = {name: float(np.corrcoef(engine.prefill(ids), expected)[0, 1]) for name, engine in engines.items()}

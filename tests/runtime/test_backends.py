@@ -34,7 +34,7 @@ def _within(tolerance: float) -> Close:
 
 
 # int4 runs on int8 activations: another order of summation may tip one over to the next step, and later layers amplify.
-KINDS = {"torch": _within(1e-5), "onnx-fp32": _within(1e-5), "onnx-int4": _within(0.05)}
+KINDS = {"torch": _within(1e-5), "onnx-fp32": _within(1e-5), "onnx-int4": _within(0.05), "mlx": _within(1e-5)}
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -53,6 +53,11 @@ def backend(kind: str, tiny_checkpoint: Path) -> Backend:
     if kind == "torch":
         pytest.importorskip("torch")
         return load_backend("torch", checkpoint, capacity=CAPACITY)
+    if kind == "mlx":
+        pytest.importorskip("mlx.core")
+        from keyboard_lm.backends.mlx import MlxBackend
+
+        return MlxBackend.load(checkpoint, CAPACITY, bits=32)
     return OnnxBackend.load(checkpoint, capacity=CAPACITY, num_threads=1, bits=4 if kind == "onnx-int4" else 32)
 
 

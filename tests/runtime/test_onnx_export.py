@@ -87,6 +87,13 @@ def test_graph_names_what_it_was_made_from(tiny_checkpoint: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("bits", [4, 32])
+def test_graph_passes_the_checker_of_onnx(tiny_checkpoint: Path, bits: int) -> None:
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load_model_from_string(onnx_export.export_graph(Checkpoint.load(tiny_checkpoint), bits)[0])
+    onnx.checker.check_model(graph, full_check=False)
+
+
 def test_same_checkpoint_gives_the_same_bytes(tiny_checkpoint: Path) -> None:
     checkpoint = Checkpoint.load(tiny_checkpoint)
     assert onnx_export.export_graph(checkpoint)[0] == checkpoint.read_file(ONNX_INT4_FILE)

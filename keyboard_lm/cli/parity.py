@@ -1,0 +1,145 @@
+"""`keyboard-lm parity`: every backend and export of a checkpoint that runs here, compared with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from keyboard_lm import checkpoint as checkpoints
+from keyboard_lm.errors import KeyboardLMError, MissingExtraError
+
+if TYPE_CHECKING:
+    from keyboard_lm.backends.protocol import Backend
+    from keyboard_lm.interop.parity import Row
+
+Opened = Callable[[], "Backend"]
+LONGEST = 48  # tokens of a prompt
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.option("--prompts", "num_prompts", type=click.IntRange(1), default=12, show_default=True)
+@click.option("--messages", "num_messages", type=click.IntRange(1), default=4, show_default=True,
+              help="Typed for keystroke savings.")  # fmt: skip
+@click.option("--only", multiple=True, help="Rows whose name begins so; can be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(checkpoint: Path | None, num_prompts: int, num_messages: int, only: tuple[str, ...], as_json: bool) -> None:
+    """Compare torch, ONNX, MLX, GGUF and Core ML on CHECKPOINT (by default the bundled model).
+
+    The same prompts go through each: whole, step by step, and as a tree; the same messages are typed with each.
+    Reference are the weights in fp32 on torch. A row that cannot run says why.
+    """
+    try:
+        from keyboard_lm.backends.torch import TorchBackend
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("torch", "train") from None
+    from keyboard_lm.evaluation.texts import shipped_texts
+    from keyboard_lm.interop.parity import measure, prompts
+
+    source = checkpoints.Checkpoint.load(checkpoint or checkpoints.bundled_folder())
+    texts = shipped_texts()
+    longest = min(LONGEST, source.config.max_context_length // 2)
+    asked = prompts(source.tokenizer, texts, num_prompts, longest)
+    columns = [[message for document in text.documents for message in document] for text in texts]
+    messages = [columns[i % len(columns)][i // len(columns)] for i in range(num_messages)]
+    with tempfile.TemporaryDirectory() as folder:
+        others = [row for row in _rows(source, Path(folder)) if not only or row[0].startswith(only)]
+        rows = measure(
+            TorchBackend.load(source), others, source.tokenizer, asked, messages,
+            lambda name: click.echo(f"{name} ...", err=True),
+        )  # fmt: skip
+    if as_json:
+        values = [
+            {name: None if isinstance(value, float) and math.isnan(value) else value
+             for name, value in dataclasses.asdict(row).items()}
+            for row in rows
+        ]  # fmt: skip
+        click.echo(json.dumps({"prompts": len(asked), "messages": len(messages), "rows": values}))
+        return
+    click.echo(_table(rows))
+    click.echo(f"{len(asked)} prompts at {9 * len(asked)} places, {len(messages)} messages typed at three slots")
+
+
+def _rows(source: checkpoints.Checkpoint, folder: Path) -> list[tuple[str, Opened]]:
+    rows: list[tuple[str, Opened]] = [
+        (f"onnx {label}", _onnx(source, bits)) for label, bits in (("fp32", 32), ("int8", 8), ("int4", 4))
+    ]
+    rows += [(f"mlx {label}", _mlx(source, bits)) for label, bits in (("fp16", 16), ("8 bits", 8), ("4 bits", 4))]
+    rows += [(f"gguf {kind}", _gguf(source, kind, folder)) for kind in ("f16", "q8_0", "q4_0")]
+    rows += [(f"coreml {label}", _coreml(source, bits, folder)) for label, bits in (("fp16", 16), ("4 bits", 4))]
+    return rows
+
+
+def _onnx(source: checkpoints.Checkpoint, bits: int) -> Opened:
+    def opened() -> Backend:
+        from keyboard_lm.backends.onnx import OnnxBackend
+        from keyboard_lm.onnx_format import graph_file
+
+        if graph_file(bits) in source.files:
+            return OnnxBackend.load(source, bits=bits)
+        from keyboard_lm.onnx_export import DEFAULT_BLOCK_SIZE, export_graph
+
+        return OnnxBackend(export_graph(source, bits, DEFAULT_BLOCK_SIZE)[0], source.config)
+
+    return opened
+
+
+def _mlx(source: checkpoints.Checkpoint, bits: int) -> Opened:
+    def opened() -> Backend:
+        try:
+            from keyboard_lm.backends.mlx import MlxBackend
+        except ModuleNotFoundError:
+            raise MissingExtraError("mlx", "mlx") from None
+        return MlxBackend.load(source, bits=bits)
+
+    return opened
+
+
+def _gguf(source: checkpoints.Checkpoint, kind: str, folder: Path) -> Opened:
+    def opened() -> Backend:
+        from keyboard_lm.interop.gguf import export_file
+
+        export_file(source, folder / f"{kind}.gguf", kind)
+        try:
+            from keyboard_lm.interop.llama_cpp import LlamaCppBackend
+        except ModuleNotFoundError:
+            raise KeyboardLMError("llama.cpp is not installed; run: pip install llama-cpp-python") from None
+        return LlamaCppBackend(folder / f"{kind}.gguf", source.config)
+
+    return opened
+
+
+def _coreml(source: checkpoints.Checkpoint, bits: int, folder: Path) -> Opened:
+    def opened() -> Backend:
+        from keyboard_lm_coreml.export import ExportOptions, export_bundle
+        from keyboard_lm_coreml.recipe import shipped_recipe
+
+        from keyboard_lm.backends import load_backend
+
+        bundle = folder / f"coreml-{bits}"
+        export_bundle(source, bundle, ExportOptions(shipped_recipe(bits)))
+        return load_backend("coreml", checkpoints.Checkpoint.load(bundle))
+
+    return opened
+
+
+def _table(rows: list[Row]) -> str:
+    lines = [f"{'':<24}{'max |d logit|':>14}{'KL nats':>11}{'top-3 %':>9}{'savings %':>11}{'change':>8}"]
+    for row in rows:
+        if row.reason:
+            lines.append(f"{row.name:<24}{row.reason}")
+            continue
+        lines.append(
+            f"{row.name:<24}{row.max_logit_change:>14.2g}{row.mean_kl_nats:>11.2g}{100 * row.top3_agreement:>9.1f}"
+            f"{row.savings:>11.1f}{row.savings_change:>+8.1f}"
+        )
+    return "\n".join(lines)

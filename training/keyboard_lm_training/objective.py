@@ -49,3 +49,7 @@ class Objective:
         Called under the run's autocast; gradients of what it computes are its own affair.
         """
         return ()
+
+    def finished(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a finished run's weights as its checkpoint keeps them."""
+        return weights

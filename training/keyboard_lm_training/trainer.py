@@ -349,6 +349,7 @@ class Trainer:
             return None
         if self._num_averaged:
             weights = {name: value / self._num_averaged for name, value in self._average.items()}
+        weights = self._objective.finished(weights)
         record = {
             "keyboard_lm_version": __version__,
             "torch_version": torch.__version__,

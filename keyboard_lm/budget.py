@@ -4,71 +4,46 @@ from __future__ import annotations
 
 import math
 import time
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any
 
-from keyboard_lm.config import ModelConfig
+from keyboard_lm.config import PALETTE_BITS, ModelConfig
+from keyboard_lm.cost_model import Chip, Work, chips, cost_model, device_data
 from keyboard_lm.errors import ConfigError
 
 DEFAULT_DEVICE = "iphone-15"
 BUDGET_MS = 20.0  # Gboard asks for a visible answer within 20 ms (Hellsten et al. 2017 and later papers)
+TABLE_BITS = 6  # of the embedding table in a package of PALETTE_BITS: two thirds of the damage are done there
 _SIZES = (1, 8, 16, 64)  # tokens of one call: shapes are fixed on the Neural Engine, and a call is padded to the next
 
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """What a call of the network costs on a device.
-
-    The numbers of the profiles that ship are estimates fitted by hand to published latencies of other models, and
-    uncertain by a factor of 2.
+    """A device whose time is estimated.
 
     Attributes:
         name: of the device.
         chip: in it.
-        call_ms: of any call.
-        layer_ms: of each layer.
-        bandwidth_gb_s: with which weights are read.
-        token_share: how much longer a call takes for each further token, as a share of its time for one.
-
-    Raises:
-        ConfigError: on construction, listing every number that is out of range.
     """
 
     name: str
-    chip: str
-    call_ms: float
-    layer_ms: float
-    bandwidth_gb_s: float
-    token_share: float = 0.005
+    chip: Chip
 
-    def __post_init__(self) -> None:
-        wrong = [
-            f"{each.name} must be a number above 0, not {value!r}"
-            for each in fields(self)
-            if each.name not in ("name", "chip") and not _is_positive(value := getattr(self, each.name))
-        ]
-        if wrong:
-            raise ConfigError(f"device {self.name}: " + "; ".join(wrong))
-
-    def cost(self, config: ModelConfig, bits: int = 4) -> CallCost:
-        """Return what calls of a network with weights of `bits` cost here."""
-        read_ms = config.weight_bytes(bits) / (self.bandwidth_gb_s * 1e6)
-        return CallCost(self.call_ms + config.num_transformer_layers * self.layer_ms + read_ms, self.token_share)
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+    def cost(self, config: ModelConfig, bits: int = PALETTE_BITS, table_bits: int = TABLE_BITS) -> CallCost:
+        """Return what calls of a network cost here, its weights of `bits`, its embedding table of `table_bits`."""
+        model, work = cost_model(), call_work(config, 1, bits, table_bits)
+        return CallCost(
+            model.overhead_ms(self.chip, work.num_dispatches, work.num_layers),
+            model.read_ms(self.chip, work.read_bytes),
+            model.compute_ms(self.chip, work.macs),
+        )
 
 
 @cache
 def device_names() -> tuple[str, ...]:
     """Return the devices whose profiles ship with the package."""
-    folder = resources.files("keyboard_lm").joinpath("devices")
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+    return tuple(sorted(device_data()["devices"]))
 
 
 @cache
@@ -80,33 +55,49 @@ def load_device(name: str = DEFAULT_DEVICE) -> DeviceProfile:
     """
     if name not in device_names():
         raise ConfigError(f"no device {name!r}; choose one of: {', '.join(device_names())}")
-    path = resources.files("keyboard_lm").joinpath("devices", f"{name}.toml")
-    return parse_device(name, tomllib.loads(path.read_text(encoding="utf-8")))
+    return DeviceProfile(name, chips()[device_data()["devices"][name]])
 
 
-def parse_device(name: str, values: Mapping[str, Any]) -> DeviceProfile:
-    """Build a profile from parsed TOML.
+def call_work(
+    config: ModelConfig,
+    num_tokens: int,
+    bits: int = PALETTE_BITS,
+    table_bits: int = TABLE_BITS,
+    num_slots: int | None = None,
+) -> Work:
+    """Return what a call of a network does, all of whose tokens get logits.
 
-    Raises:
-        ConfigError: unknown or missing keys, or numbers out of range.
+    Args:
+        config: the network.
+        num_tokens: T.
+        bits: of each weight.
+        table_bits: of each weight of the embedding table.
+        num_slots: S, slots of the KV cache; None for the context and room for the longest call.
     """
-    try:
-        return DeviceProfile(name, **values)
-    except TypeError as error:
-        raise ConfigError(f"device {name}: needs chip, call_ms, layer_ms, bandwidth_gb_s ({error})") from None
+    slots = config.max_context_length + _SIZES[-1] if num_slots is None else num_slots
+    table = config.num_embedding_parameters
+    weight_bits = bits * (config.num_parameters - table) + table_bits * table
+    attention = 2 * slots * config.head_dim * sum(config.num_query_heads)  # scores and mixing, for each token
+    return Work(
+        num_layers=config.num_transformer_layers,
+        read_bytes=weight_bits / 8 + slots * config.kv_bytes_per_token,
+        macs=num_tokens * (config.num_parameters + attention),
+    )
 
 
 @dataclass(frozen=True)
 class CallCost:
-    """What calls of one network cost on one device.
+    """What calls of one network cost on one device; see `cost_model.py`.
 
     Attributes:
-        one_ms: of a call with one token.
-        token_share: as in `DeviceProfile`.
+        overhead_ms: of any call.
+        read_ms: of reading the weights, which overlaps in part with computing.
+        token_ms: of computing one token.
     """
 
-    one_ms: float
-    token_share: float = 0.0
+    overhead_ms: float
+    read_ms: float = 0.0
+    token_ms: float = 0.0
 
     def ms(self, num_tokens: int) -> float:
         """Return the estimated time of feeding or scoring tokens, in as many calls as that takes."""
@@ -116,7 +107,7 @@ class CallCost:
         return whole * self._call_ms(largest) + (self._call_ms(padded) if padded else 0.0)
 
     def _call_ms(self, num_tokens: int) -> float:
-        return self.one_ms * (1 + self.token_share * (num_tokens - 1))
+        return self.overhead_ms + math.hypot(self.read_ms, self.token_ms * num_tokens)
 
 
 class Budget:

@@ -17,6 +17,7 @@ from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.bar import Answer, Slot
 from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.cli.learned import check_learned
+from keyboard_lm.cost_model import cost_model
 from keyboard_lm.errors import DataError
 from keyboard_lm.events import FieldStarted
 from keyboard_lm.layout import layout_names
@@ -135,7 +136,9 @@ def _as_text(answer: Answer, device: str, budget_ms: float, load_ms: float) -> s
     calls = f"{answer.num_model_calls} model call{'s' * (answer.num_model_calls != 1)}"
     host = f"{answer.host_ms:.1f} ms here" + (f" after {load_ms:.0f} to load" if load_ms else "")
     stage = answer.stage.replace("_", " ")
-    lines.append(f"{indent}{host}; {calls}: {answer.device_ms:.1f} of {budget_ms:g} ms on {device} (estimate), {stage}")
+    estimate = cost_model().estimate(answer.device_ms)
+    spent = f"{estimate.ms:.1f} ({estimate.low_ms:.1f}-{estimate.high_ms:.1f}) of {budget_ms:g} ms on {device}"
+    lines.append(f"{indent}{host}; {calls}: {spent} (estimate), {stage}")
     return "\n".join(lines)
 
 
@@ -159,4 +162,5 @@ def _is_correction(slot: Slot, answer: Answer) -> bool:
 def _as_json(text: str, answer: Answer, device: str, load_ms: float) -> str:
     values = asdict(answer)
     del values["revision"]
-    return json.dumps({"text": text, **values, "device": device, "load_ms": load_ms})
+    factor = cost_model().factor
+    return json.dumps({"text": text, **values, "device": device, "device_ms_factor": factor, "load_ms": load_ms})

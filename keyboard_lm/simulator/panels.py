@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Sparkline, Static
 
 from keyboard_lm.bar import Slot
+from keyboard_lm.cost_model import cost_model
 from keyboard_lm.simulator.phone import Phone
 
 _GHOST, _LABEL, _SENT = "dim italic", "dim", "on #1f6f5c"
@@ -148,12 +149,13 @@ class Figures(Static):
         saved = f"{phone.savings:.1f} %" if phone.savings is not None else "–"
         typed = f"{_count(phone.num_keys, 'key')}, {_count(phone.num_chars, 'char')}"
         estimate = f"{answer.device_ms:.1f} of {phone.budget_ms:g} ms"
+        factor = f"× or ÷ {cost_model().factor:.1f}"
         stage = answer.stage.replace("_", " ")
         here = f"{phone.host_ms[-1]:.1f} ms" if phone.host_ms else "–"
         if is_wide:
             rows = [
                 ("saved", saved), ("", typed), ("", ""),
-                ("device", phone.device), ("estimate", estimate), ("calls", str(answer.num_model_calls)),
+                ("device", phone.device), ("estimate", estimate), ("", factor), ("calls", str(answer.num_model_calls)),
                 ("answer", stage), ("", ""),
                 ("here", here), ("", f"bars: 0 to {phone.budget_ms:g} ms"),
             ]  # fmt: skip
@@ -161,7 +163,7 @@ class Figures(Static):
             calls = _count(answer.num_model_calls, "call")
             rows = [
                 ("saved", f"{saved}, {typed}"),
-                (phone.device, f"≈ {estimate}, {calls}"),
+                (phone.device, f"≈ {estimate} ({factor}), {calls}"),
                 ("here", f"{here}, {stage}"),
             ]
         width = max(len(label) for label, _ in rows) + 2

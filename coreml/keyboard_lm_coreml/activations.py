@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from keyboard_lm.model import KVCache, OpenELM
+from keyboard_lm_coreml.stored import TABLE
 
-TABLE = "transformer.token_embeddings.weight"
-_NUM_SAMPLES = 32
+_MOST_SAMPLES, _FEWEST_SAMPLES = 32, 4
+_SAMPLED_WEIGHTS = 2_000_000_000  # samples times parameters: a quarter of a minute on two cores
 _NUM_TOKENS = 96
 
 
@@ -26,32 +27,38 @@ class Activations:
     """What was seen.
 
     Attributes:
-        importance: mean square of the inputs of each matrix by its name, (K,).
+        moments: mean of x x^T over the inputs x of each matrix by its name, (K, K).
+        num_tokens: that they were taken over.
         largest: largest magnitude in the residual stream, and of what is added to it before the last projection.
     """
 
-    importance: Mapping[str, NDArray[np.float32]]
+    moments: Mapping[str, NDArray[np.float32]]
+    num_tokens: int
     largest: float
 
 
 @torch.inference_mode()
-def measure(model: OpenELM, first_id: int, num_samples: int = _NUM_SAMPLES, seed: int = 0) -> Activations:
+def measure(model: OpenELM, first_id: int, num_samples: int | None = None, seed: int = 0) -> Activations:
     """Sample text from a network and look at it meanwhile.
 
     Args:
         model: in evaluation mode.
         first_id: token that begins a text.
-        num_samples: texts.
+        num_samples: texts; by default as many as the size of the network leaves time for.
         seed: of the sampling.
     """
+    if num_samples is None:
+        num_samples = _SAMPLED_WEIGHTS // model.config.num_parameters
+        num_samples = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, num_samples))
     sums: dict[str, Tensor] = {}
-    counts: dict[str, int] = {}
     largest = 0.0
 
     def look(name: str, x: Tensor) -> None:
-        flat = x.reshape(-1, x.shape[-1]).double()  # (n, K)
-        sums[name] = sums.get(name, torch.zeros(flat.shape[1], dtype=torch.float64)) + flat.square().sum(0)
-        counts[name] = counts.get(name, 0) + len(flat)
+        flat = x.reshape(-1, x.shape[-1])  # (n, K)
+        if name in sums:
+            sums[name].addmm_(flat.T, flat)
+        else:
+            sums[name] = flat.T @ flat
 
     def look_at_stream(x: Tensor) -> None:
         nonlocal largest
@@ -79,4 +86,5 @@ def measure(model: OpenELM, first_id: int, num_samples: int = _NUM_SAMPLES, seed
     finally:
         for hook in hooks:
             hook.remove()
-    return Activations({name: (sums[name] / counts[name]).float().numpy() for name in sums}, largest)
+    num_tokens = length * num_samples
+    return Activations({name: (total / num_tokens).numpy() for name, total in sums.items()}, num_tokens, largest)

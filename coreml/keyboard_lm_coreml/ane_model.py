@@ -188,11 +188,12 @@ class AneModel(nn.Module):
         tables = self._parts
         if len(tables) == 1:
             return F.embedding(token_ids, tables[0])  # (1, T, C)
-        # A part that does not hold the id looks up its own edge, which is then dropped.
+        # A part that does not hold the id looks up its own edge, which is then dropped. `clamp` would be converted to a
+        # clip in fp16, which has no whole numbers for all ids over 2,048.
         first = len(tables[0])
-        found = F.embedding(token_ids.clamp(max=first - 1), tables[0])  # (1, T, C)
+        found = F.embedding(torch.minimum(token_ids, _int(first - 1)), tables[0])  # (1, T, C)
         for table in tables[1:]:
-            inside = (token_ids - first).clamp(0, len(table) - 1)  # (1, T)
+            inside = torch.maximum(torch.minimum(token_ids - first, _int(len(table) - 1)), _int(0))  # (1, T)
             found = torch.where((token_ids >= first)[:, :, None], F.embedding(inside, table), found)  # (1, T, C)
             first += len(table)
         return found
@@ -215,6 +216,10 @@ class AneModel(nn.Module):
                 {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
             )
         self.norm.copy_(weights["transformer.norm.weight"].view(1, -1, 1, 1))
+
+
+def _int(value: int) -> Tensor:
+    return torch.tensor([[value]], dtype=torch.int32)  # (1, 1)
 
 
 def state_shape(config: ModelConfig, num_slots: int) -> tuple[int, int, int, int]:

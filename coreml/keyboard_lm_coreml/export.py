@@ -105,9 +105,9 @@ def export_bundle(
     on_stage("reading the checkpoint")
     activations = _look(checkpoint, on_stage)
     on_stage(f"storing weights by {options.recipe.name}")
-    importance = activations.importance if options.recipe.importance else {}
-    stored = store_weights(config, checkpoint.weights(), options.recipe, importance, num_parts)
+    stored = store_weights(config, checkpoint.weights(), options.recipe, activations, num_parts)
     shrink = shrink_for(activations.largest)
+    del activations
     with replaced_folder(folder) as draft:
         package = draft / PACKAGE_NAME
         with tempfile.TemporaryDirectory(dir=draft) as scratch:

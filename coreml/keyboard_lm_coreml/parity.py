@@ -46,8 +46,8 @@ _CONVERTED_THRESHOLD = 2e-2
 _ROUNDED_THRESHOLD = 1e-1
 _SAME_THRESHOLD = 2e-3
 # Relative error of a matrix, and mean error of the logits it leads to, by bits of an index.
-_WEIGHT_THRESHOLDS = {1: 0.8, 2: 0.5, 3: 0.3, 4: 0.2, 6: 0.08, 8: 0.03, 16: 1e-3}
-_TEXT_THRESHOLDS = {1: 2.0, 2: 1.5, 3: 1.0, 4: 0.6, 6: 0.3, 8: 0.15, 16: 0.05}
+_WEIGHT_THRESHOLDS = {1: 1.2, 2: 0.9, 3: 0.6, 4: 0.4, 6: 0.15, 8: 0.05, 16: 1e-3}
+_TEXT_THRESHOLDS = {1: 2.0, 2: 2.0, 3: 1.5, 4: 1.0, 6: 0.4, 8: 0.2, 16: 0.05}
 
 _NUM_WINDOWS = 8
 _WINDOW_TOKENS = 88

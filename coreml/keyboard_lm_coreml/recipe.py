@@ -1,6 +1,7 @@
 """Recipes: which tensor of a network is stored how, as TOML.
 
     importance = true                               # weigh errors by how much each input is used
+    compensation = true                             # let later columns make up for the errors of earlier ones
 
     [[tensors]]
     match = "transformer.token_embeddings.weight"   # OpenELM's name; * stands for any characters
@@ -24,6 +25,7 @@ from keyboard_lm.palettes import BITS
 
 SHIPPED_BITS = (4, 6, 8, 16)  # --bits; each has a recipe file
 UNCOMPRESSED_BITS = 16
+_SWITCHES = ("importance", "compensation")
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,18 @@ class Recipe:
         name: of the file, for reports.
         rules: the first that fits decides.
         importance: weigh a weight's error by the mean square of the input that it multiplies.
+        compensation: see `compensate`.
     """
 
     name: str
     rules: tuple[Rule, ...]
     importance: bool = True
+    compensation: bool = True
 
     def rule_for(self, tensor: str) -> Rule | None:
         """Return the rule for a matrix, or None if it stays fp16."""
         rule = next((rule for rule in self.rules if fnmatchcase(tensor, rule.match)), None)
         return None if rule is None or rule.bits == UNCOMPRESSED_BITS else rule
-
-    @property
-    def is_compressing(self) -> bool:
-        """Whether any matrix gets a look-up table."""
-        return any(rule.bits != UNCOMPRESSED_BITS for rule in self.rules)
 
 
 def shipped_recipe(bits: int) -> Recipe:
@@ -102,10 +101,11 @@ def parse_recipe(text: str, source: str) -> Recipe:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: {error}") from None
-    mistakes = [f"unknown key {key}" for key in values if key not in ("importance", "tensors")]
-    importance = values.get("importance", True)
-    if not isinstance(importance, bool):
-        mistakes.append(f"importance must be true or false, not {importance!r}")
+    mistakes = [f"unknown key {key}" for key in values if key not in (*_SWITCHES, "tensors")]
+    switches = {key: values.get(key, True) for key in _SWITCHES}
+    for key, value in switches.items():
+        if not isinstance(value, bool):
+            mistakes.append(f"{key} must be true or false, not {value!r}")
     tables = values.get("tensors", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{source}: tensors must be a list of tables, each under [[tensors]]")
@@ -113,7 +113,7 @@ def parse_recipe(text: str, source: str) -> Recipe:
         mistakes += [f"tensors {number}: {mistake}" for mistake in _mistakes(table)]
     if mistakes:
         raise ConfigError(f"{source}: " + "; ".join(mistakes))
-    return Recipe(Path(source).name, tuple(Rule(**table) for table in tables), bool(importance))
+    return Recipe(Path(source).name, tuple(Rule(**table) for table in tables), **switches)
 
 
 def _mistakes(table: dict[str, Any]) -> list[str]:

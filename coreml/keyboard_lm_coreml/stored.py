@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.config import ModelConfig
 from keyboard_lm.palettes import Palettized, palettize
+from keyboard_lm_coreml.compensate import compensated
 from keyboard_lm_coreml.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keyboard_lm_coreml.activations import Activations
 
 TABLE = "transformer.token_embeddings.weight"
 Float32 = NDArray[np.float32]
@@ -34,7 +38,7 @@ def store_weights(
     config: ModelConfig,
     weights: Mapping[str, NDArray[Any]],
     recipe: Recipe,
-    importance: Mapping[str, Float32],
+    activations: Activations | None,
     num_head_parts: int = 1,
 ) -> StoredWeights:
     """Palettize a network.
@@ -46,7 +50,7 @@ def store_weights(
         config: the network's shape.
         weights: by OpenELM's names.
         recipe: what gets which tables.
-        importance: what a squared error in each column costs, by OpenELM's names; empty for the same everywhere.
+        activations: what the inputs look like; None for all alike.
         num_head_parts: parts into which the tied table is cut.
     """
     palettes: dict[str, Palettized] = {}
@@ -56,9 +60,14 @@ def store_weights(
         if rule is None:
             snapped[name] = weight.astype(np.float16).astype(np.float32)
             continue
+        importance = None
+        if recipe.importance and activations is not None:
+            importance = activations.moments[name].diagonal()
         parts = []
         for ane_name, rows in ane_names(config, name, num_head_parts):
-            palette = palettize(weight[rows], rule.bits, rule.group_size, importance.get(name))
+            palette = palettize(weight[rows], rule.bits, rule.group_size, importance)
+            if recipe.compensation and activations is not None:
+                palette = compensated(weight[rows], palette, activations.moments[name], activations.num_tokens)
             palettes[ane_name] = palette
             parts.append(palette.dequantized())
         snapped[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -17,6 +17,7 @@ from keyboard_lm_coreml.activations import measure  # noqa: E402
 from keyboard_lm_coreml.backend import CoreMLBackend  # noqa: E402
 from keyboard_lm_coreml.bundle import MANIFEST_FILE, PACKAGE_NAME, read_manifest  # noqa: E402
 from keyboard_lm_coreml.contract import Contract, Entry  # noqa: E402
+from keyboard_lm_coreml.convert import convert  # noqa: E402
 from keyboard_lm_coreml.export import (  # noqa: E402
     ExportOptions,
     export_bundle,
@@ -28,10 +29,12 @@ from keyboard_lm_coreml.package import Package  # noqa: E402
 from keyboard_lm_coreml.package_weights import PackageWeights, read_weights  # noqa: E402
 from keyboard_lm_coreml.parity import AneRunner, check_package, require_passed, walk  # noqa: E402
 from keyboard_lm_coreml.recipe import Recipe, Rule, shipped_recipe  # noqa: E402
+from keyboard_lm_coreml.runners import ExecutorRunner  # noqa: E402
+from keyboard_lm_coreml.stored import store_weights  # noqa: E402
 
 from keyboard_lm.backends import load_backend  # noqa: E402
 from keyboard_lm.backends.torch import TorchBackend, load_model  # noqa: E402
-from keyboard_lm.checkpoint import Checkpoint, save_checkpoint  # noqa: E402
+from keyboard_lm.checkpoint import Checkpoint, save_checkpoint, weight_shapes  # noqa: E402
 from keyboard_lm.cli import main  # noqa: E402
 from keyboard_lm.errors import CheckpointError, ConfigError, PackageError  # noqa: E402
 from keyboard_lm.model import OpenELM  # noqa: E402
@@ -231,6 +234,21 @@ def test_a_cut_table_is_converted(make_checkpoint, tmp_path, monkeypatch):
     report = export_bundle(checkpoint, tmp_path / "bundle", options)
     stored = read_weights(Package(report.folder / PACKAGE_NAME), checkpoint.config)
     assert stored.num_head_parts == 2
+
+
+def test_a_cut_table_finds_every_id_that_fp16_has_no_number_for(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, num_transformer_layers=1, vocab_size=5000)
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
+    stored = store_weights(config, weights, shipped_recipe(16), None, num_head_parts=2)
+    contract = Contract((Entry("decode", 1, False),), 32)
+    convert(config, stored, contract, tmp_path / "k.mlpackage", tmp_path, num_head_parts=2)
+    package = CoreMLBackend(ExecutorRunner(Package(tmp_path / "k.mlpackage")), contract, config)
+    runner = AneRunner(config, PackageWeights(stored.snapped, {}, 2), contract)
+    network = CoreMLBackend(runner, contract, config)
+    for piece in (0, 2047, 2049, 2499, 2500, 2501, 4097, 4999):
+        wanted = network.prefill([piece])
+        np.testing.assert_allclose(package.prefill([piece]), wanted, atol=0.01 * wanted.std())
 
 
 def test_the_command_exports_and_reports(make_checkpoint, tmp_path):

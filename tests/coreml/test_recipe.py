@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from keyboard_lm_coreml.activations import Activations
 from keyboard_lm_coreml.recipe import SHIPPED_BITS, Recipe, Rule, load_recipe, parse_recipe, shipped_recipe
 from keyboard_lm_coreml.stored import TABLE, ane_names, store_weights
 
@@ -66,12 +67,14 @@ def test_a_missing_recipe_is_named(tmp_path):
 def test_weights_that_lie_on_palettes_come_back_exactly(tiny_config):
     recipe = Recipe("r", (Rule(TABLE, 6, 8), Rule("*", 4, 16)))
     rng = np.random.default_rng(1)
-    importance = {
-        name: rng.uniform(0, 3, w.shape[1:]).astype(np.float32) for name, w in random_weights(tiny_config).items()
-    }
-    first = store_weights(tiny_config, random_weights(tiny_config), recipe, importance).snapped
-    again = store_weights(tiny_config, first, recipe, importance).snapped
-    plain = store_weights(tiny_config, first, recipe, {}).snapped
+    moments = {}
+    for name, weight in random_weights(tiny_config).items():
+        seen = rng.normal(size=(500, weight.shape[-1])) * rng.uniform(0.1, 3, weight.shape[-1])
+        moments[name] = (seen.T @ seen / 500).astype(np.float32)
+    activations = Activations(moments, 500, 1.0)
+    first = store_weights(tiny_config, random_weights(tiny_config), recipe, activations).snapped
+    again = store_weights(tiny_config, first, recipe, activations).snapped
+    plain = store_weights(tiny_config, first, recipe, None).snapped
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
         np.testing.assert_array_equal(first[name], plain[name])
@@ -79,7 +82,7 @@ def test_weights_that_lie_on_palettes_come_back_exactly(tiny_config):
 
 def test_what_is_stored_is_what_the_tables_stand_for(tiny_config):
     weights = random_weights(tiny_config)
-    stored = store_weights(tiny_config, weights, Recipe("r", (Rule("*attn*", 4, 16),)), {}, num_head_parts=2)
+    stored = store_weights(tiny_config, weights, Recipe("r", (Rule("*attn*", 4, 16),)), None, num_head_parts=2)
     assert set(stored.palettes) == {f"layers.{i}.{n}.weight" for i in range(3) for n in ("qkv_proj", "out_proj")}
     np.testing.assert_array_equal(stored.snapped[_QKV], stored.palettes["layers.0.qkv_proj.weight"].dequantized())
     np.testing.assert_array_equal(stored.snapped[TABLE], weights[TABLE].astype(np.float16).astype(np.float32))
@@ -94,9 +97,46 @@ def test_a_cut_table_has_all_rows_once(tiny_config):
 def test_importance_moves_the_error_to_where_it_costs_less(tiny_config):
     weights = random_weights(tiny_config)
     cost = np.where(np.arange(64) < 8, 100, 1).astype(np.float32)
-    recipe = Recipe("r", (Rule("*", 3, 0),))
+    activations = Activations({_QKV: np.diag(cost)}, 1000, 1.0)
     plain, weighted = (
-        np.square(store_weights(tiny_config, weights, recipe, given).snapped[_QKV] - weights[_QKV])
-        for given in ({}, {_QKV: cost})
+        np.square(
+            store_weights(tiny_config, weights, Recipe("r", (Rule(_QKV, 3),), importance, False), activations).snapped[
+                _QKV
+            ]
+            - weights[_QKV]
+        )
+        for importance in (False, True)
     )
     assert (weighted * cost).sum() < (plain * cost).sum()
+
+
+def test_compensation_lowers_the_error_of_the_outputs(tiny_config):
+    rng = np.random.default_rng(2)
+    weights = random_weights(tiny_config)
+    inputs = rng.normal(size=(4000, 16)) @ rng.normal(size=(16, 64)) + 0.3 * rng.normal(size=(4000, 64))
+    activations = Activations({_QKV: (inputs.T @ inputs / len(inputs)).astype(np.float32)}, len(inputs), 1.0)
+    plain, compensated = (
+        store_weights(tiny_config, weights, Recipe("r", (Rule(_QKV, 4, 16),), True, on), activations)
+        for on in (False, True)
+    )
+    errors = [np.square(inputs @ (s.snapped[_QKV] - weights[_QKV]).T).mean() for s in (plain, compensated)]
+    assert errors[1] < 0.5 * errors[0]
+    for one, other in zip(plain.palettes.values(), compensated.palettes.values(), strict=True):
+        np.testing.assert_array_equal(one.tables, other.tables)
+
+
+def test_compensation_without_anything_to_make_up_for_is_the_nearest_entry(tiny_config):
+    weights = random_weights(tiny_config)
+    activations = Activations({_QKV: np.eye(64, dtype=np.float32)}, 10, 1.0)
+    plain, compensated = (
+        store_weights(tiny_config, weights, Recipe("r", (Rule(_QKV, 6, 16),), False, on), activations).snapped[_QKV]
+        for on in (False, True)
+    )
+    np.testing.assert_array_equal(plain, compensated)
+
+
+def test_inputs_that_were_never_seen_are_no_obstacle(tiny_config):
+    moments = np.diag((np.arange(64) % 2).astype(np.float32))
+    activations = Activations({_QKV: moments}, 10, 1.0)
+    stored = store_weights(tiny_config, random_weights(tiny_config), Recipe("r", (Rule(_QKV, 4, 16),)), activations)
+    assert np.isfinite(stored.snapped[_QKV]).all()

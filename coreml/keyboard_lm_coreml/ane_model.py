@@ -61,15 +61,16 @@ class AneLayer(nn.Module):
         layer: which one.
         first_row: where its 2G rows of the state begin.
         shrink: what the residual stream is divided by; see `AneModel`.
+        is_blended: how the state is written; see `AneModel`.
     """
 
-    def __init__(self, config: ModelConfig, layer: int, first_row: int, shrink: float) -> None:
+    def __init__(self, config: ModelConfig, layer: int, first_row: int, shrink: float, is_blended: bool) -> None:
         super().__init__()
         dim, ffn = config.model_dim, config.ffn_dims[layer]
         self.num_query_heads, self.num_kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
         self.head_dim, self.num_tokens, self.first_row = config.head_dim, 1, first_row
         self.ffn_dim = ffn
-        self.shrink = shrink
+        self.shrink, self.is_blended = shrink, is_blended
         self.head_eps = config.rms_norm_eps
         self.eps = config.rms_norm_eps / shrink**2
         num_normed = self.num_query_heads + self.num_kv_heads
@@ -96,7 +97,7 @@ class AneLayer(nn.Module):
         qk = rotate(head_norm(qkv[:, : heads + kv_heads], self.qk_norm, self.head_eps), cos, sin)  # (1, H+G, T, D)
         new = torch.cat((qk[:, heads:], qkv[:, heads + kv_heads :]), dim=1)  # (1, 2G, T, D)
         keys_end, values_end = self.first_row + kv_heads, self.first_row + 2 * kv_heads
-        state[:, self.first_row : values_end, start : start + length] = new
+        self._write(state, new, start)
         keys, values = state[:, self.first_row : keys_end], state[:, keys_end:values_end]  # (1, G, S, D) each
         grouped = qk[:, :heads].reshape(1, kv_heads, heads // kv_heads * length, width)  # (1, G, H/G T, D)
         slots = state.shape[2]
@@ -105,6 +106,17 @@ class AneLayer(nn.Module):
         mixed = weights.view(1, kv_heads, heads // kv_heads * length, slots) @ values  # (1, G, H/G T, D)
         mixed = mixed.view(1, heads, length, width).transpose(2, 3)  # (1, H, D, T)
         return mixed.reshape(1, heads * width, 1, length)  # (1, H D, 1, T)
+
+    def _write(self, state: Tensor, new: Tensor, start: Tensor) -> None:
+        # Puts new (1, 2G, T, D) into the slots of this layer's rows from `start` on.
+        length, rows = self.num_tokens, slice(self.first_row, self.first_row + 2 * self.num_kv_heads)
+        if not self.is_blended:
+            state[:, rows, start : start + length] = new
+            return
+        token = torch.arange(state.shape[2]) - start  # (S,), the one that a slot is given
+        is_new = (token >= 0) & (token < length)  # (S,)
+        one_hot = (token[:, None] == torch.arange(length)).to(new.dtype)  # (S, T)
+        state[:, rows] = torch.where(is_new[:, None], one_hot @ new, state[:, rows])  # (1, 2G, S, D)
 
     def _shrunk(self, x: Tensor) -> Tensor:
         return x if self.shrink == 1.0 else x * (1.0 / self.shrink)
@@ -133,6 +145,8 @@ class AneModel(nn.Module):
         num_head_parts: parts into which table and head are cut, so that no axis is over `AXIS_LIMIT`.
         shrink: a power of two that divides the residual stream where it would come near fp16's end. Every norm undoes
             it, so the function stays the same.
+        is_blended: write the state by a product with one-hot rows, which `torch.export` takes, in place of a slice
+            that begins at a computed slot.
 
     Attributes:
         kv_cache: the state, (1, rows of all layers, S, D); fp32 here, fp16 in the package.
@@ -147,6 +161,7 @@ class AneModel(nn.Module):
         num_slots: int,
         num_head_parts: int = 1,
         shrink: float = 1.0,
+        is_blended: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
@@ -156,7 +171,9 @@ class AneModel(nn.Module):
             for start, stop in part_bounds(config.vocab_size, num_head_parts)
         )
         first_rows = [2 * sum(config.num_kv_heads[:layer]) for layer in range(config.num_transformer_layers)]
-        self.layers = nn.ModuleList(AneLayer(config, layer, row, shrink) for layer, row in enumerate(first_rows))
+        self.layers = nn.ModuleList(
+            AneLayer(config, layer, row, shrink, is_blended) for layer, row in enumerate(first_rows)
+        )
         self.norm = nn.Parameter(torch.ones(1, config.model_dim, 1, 1))
         self.register_buffer("kv_cache", torch.zeros(state_shape(config, num_slots)))
 

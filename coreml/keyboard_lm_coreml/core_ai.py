@@ -1,8 +1,9 @@
 """Apple's Core AI runtime as a runner: the same network, through another converter and another runtime.
 
-Core AI has a format of its own and cannot read a Core ML package; what it runs is the network for the Neural Engine with
-the package's weights, exported by `torch.export` and converted by Apple's `coreai-torch`, whose wheels have the runtime
-for Linux as well. So the network, the state and the weights are checked by code of which nothing is this project's.
+Core AI has a format of its own and cannot read a Core ML package; what it runs is the network for the Neural Engine
+with the package's weights, exported by `torch.export` and converted by Apple's `coreai-torch`, whose wheels have the
+runtime for Linux as well. So the network, the state and the weights are checked by code of which nothing is this
+project's.
 
 Versions tried: coreai-core 1.0.0b3, coreai-torch 0.4.3.
 """

@@ -66,9 +66,7 @@ def ask_coremltools(package: Package) -> LoaderOpinion:
             raise PackageError(f"{package.path}: coremltools cannot load it ({what})") from None
         if set(program.functions) != set(package.function_names):
             raise PackageError(f"{package.path}: coremltools finds functions {', '.join(sorted(program.functions))}")
-        found = [
-            _compare(package, package.function(name), program.functions[name]) for name in package.function_names
-        ]
+        found = [_compare(package, package.function(name), program.functions[name]) for name in package.function_names]
     return LoaderOpinion(coremltools.__version__, *map(sum, zip(*found, strict=True)))
 
 

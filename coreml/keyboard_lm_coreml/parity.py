@@ -272,7 +272,7 @@ def _network(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]]) ->
 
 def _weight_rung(stored: PackageWeights, weights: Mapping[str, NDArray[np.float32]]) -> Rung:
     # The matrix that is nearest to its threshold, or farthest over it.
-    worst = (0.0, 0.0, 1.0)
+    worst = (-1.0, 0.0, 0.0)
     for name, own in weights.items():
         threshold = _WEIGHT_THRESHOLDS[stored.bits.get(name, 16)]
         error = float(np.linalg.norm(stored.weights[name] - own) / max(float(np.linalg.norm(own)), 1e-30))

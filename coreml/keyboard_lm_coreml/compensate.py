@@ -16,7 +16,10 @@ from keyboard_lm.palettes import Palettized
 Float32 = NDArray[np.float32]
 
 _BLOCK = 64  # columns whose errors are spread at once, by a matrix product
-_FLOOR = 1e-6  # of the mean moment: inputs that were never seen are not divided by
+# Of the mean moment, added to the diagonal: inputs that are hardly ever seen must not move weights far. From 1e-6 to
+# 0.1 the bundled model's KL divergence at 4 bits is the same (0.017 nats), and the largest change of a matrix falls
+# from 72 % to 13 %.
+_FLOOR = 0.01
 
 
 def compensated(matrix: NDArray[np.floating], palette: Palettized, moments: Float32, num_tokens: int) -> Palettized:

@@ -91,12 +91,13 @@ class FunctionProfile:
 
 
 def profile_package(package: Package, chip: Chip, functions: Iterable[str] = ()) -> list[FunctionProfile]:
-    """Return the profile of a package's functions (all if none is named).
+    """Return the profile of a package's functions (all if none is named, fewest tokens first).
 
     Raises:
         PackageError: there is no such function, or the package is damaged.
     """
-    return [profile_function(package.function(name), chip) for name in functions or package.function_names]
+    everything = sorted(package.function_names, key=lambda name: (names.num_tokens(name) or 0, name))
+    return [profile_function(package.function(name), chip) for name in functions or everything]
 
 
 def profile_function(function: Function, chip: Chip) -> FunctionProfile:
@@ -107,7 +108,7 @@ def profile_function(function: Function, chip: Chip) -> FunctionProfile:
     )
     total = sum({name: size for sizes in stored.values() for name, size in sizes}.values())
     state_bytes = sum(named.type.num_bytes for named in function.inputs if named.type.is_state)
-    dispatches = _num_dispatches(operations)
+    dispatches = _num_dispatches(function, operations)
     layers = sum(operation.kind in ("softmax", "scaled_dot_product_attention") for operation in function.operations)
     work = Work(layers, total + state_bytes, sum(each.macs for each in operations), dispatches)
     model = cost_model()
@@ -161,7 +162,11 @@ def _cost(
 def placement(function: Function, operation: Operation, chip: Chip) -> tuple[str, str]:
     """Return where an operation would run, and why not on the Neural Engine."""
     if operation.kind.startswith(_CONSTEXPR):
-        return (CPU, reason) if (reason := _unsupported_constant(operation)) else (LOAD, "decompressed as it is read")
+        return (
+            (CPU, reason)
+            if (reason := _unsupported_constant(function, operation))
+            else (LOAD, "decompressed as it is read")
+        )
     types = [output.type for output in operation.outputs]
     inputs = [function.types[name] for name in uses(operation) if name in function.types]
     for kind in (*types, *inputs):
@@ -181,12 +186,14 @@ def placement(function: Function, operation: Operation, chip: Chip) -> tuple[str
     return NEURAL_ENGINE, ""
 
 
-def _unsupported_constant(operation: Operation) -> str:
+def _unsupported_constant(function: Function, operation: Operation) -> str:
     if operation.kind == _LOOK_UP:
-        for binding in operation.inputs.get("lut", ()):
-            if not isinstance(binding, str) and binding.type.dtype.name not in ("fp16", "float16"):
-                return f"look-up table of {binding.type.dtype.name}"
-            if not isinstance(binding, str) and binding.type.shape and (binding.type.shape[-1] or 1) > 1:
+        for constant in map(function.constant, operation.inputs.get("lut", ())):
+            if constant is None:
+                continue
+            if constant.type.dtype.name != "float16":
+                return f"look-up table of {constant.type.dtype.name}"
+            if constant.type.shape and (constant.type.shape[-1] or 1) > 1:
                 return "look-up table of vectors"
     return ""
 
@@ -217,16 +224,25 @@ def _macs(function: Function, operation: Operation) -> int:
     return 0
 
 
-def _num_dispatches(operations: Iterable[OperationCost]) -> int:
-    # What runs on the CPU between two stretches on the Neural Engine parts them.
-    number, was_there = 0, False
-    for operation in operations:
-        if operation.place == LOAD or operation.kind in _VIEWS:
+def _num_dispatches(function: Function, costs: Iterable[OperationCost]) -> int:
+    # What the CPU makes of the Neural Engine's results before it goes on there parts two stretches; what needs none of
+    # them can be done before the first.
+    places = {cost.index: cost.place for cost in costs if cost.place != LOAD}
+    stretches: dict[str, tuple[int, bool]] = {}  # of each value: the stretch it comes after, whether it is of that one
+    number = 1
+    for operation in function.operations:
+        if operation.index not in places:
             continue
-        is_there = operation.place == NEURAL_ENGINE
-        number += is_there and not was_there
-        was_there = is_there
-    return max(number, 1)
+        given = [stretches[name] for name in uses(operation) if name in stretches]
+        if places[operation.index] == NEURAL_ENGINE and operation.kind not in _VIEWS:
+            made = max([stretch if is_there else stretch + 1 for stretch, is_there in given], default=1), True
+            number = max(number, made[0])
+        elif operation.kind in _VIEWS:
+            made = max(given, default=(0, False))
+        else:
+            made = max([stretch for stretch, _ in given], default=0), False
+        stretches |= {output.name: made for output in operation.outputs}
+    return number
 
 
 def _peak(function: Function) -> int:

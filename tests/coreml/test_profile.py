@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from keyboard_lm_coreml import names
 from keyboard_lm_coreml.data_types import DataType
 from keyboard_lm_coreml.package import Package, find_package
-from keyboard_lm_coreml.profile import CPU, NEURAL_ENGINE, placement, profile_function, profile_package
-from keyboard_lm_coreml.program import Function, NamedType, Operation, TensorType
+from keyboard_lm_coreml.profile import CPU, LOAD, NEURAL_ENGINE, placement, profile_function, profile_package
+from keyboard_lm_coreml.program import Constant, Function, NamedType, Operation, TensorType
 
 from keyboard_lm.budget import load_device
 from keyboard_lm.checkpoint import Checkpoint
@@ -52,6 +52,7 @@ def test_a_package_does_the_work_of_its_network(bundle: Path, tiny_checkpoint: P
     slots = package.interfaces["decode"].states[0].shape[2]
     attention = sum(each.macs for each in decode.operations if each.kind == "matmul")
     assert attention == 2 * slots * config.head_dim * sum(config.num_query_heads)
+    assert decode.num_dispatches == 1  # the CPU's part, looking up the token, comes before
     assert decode.num_layers == config.num_transformer_layers
     assert decode.state_bytes == slots * config.kv_bytes_per_token
     assert 0.9 * config.num_parameters < decode.weight_bytes < package.num_bytes
@@ -94,6 +95,24 @@ def test_a_slice_of_the_mask_is_a_risk_on_chips_that_clamp() -> None:
     made = function_of("slice_by_index", TensorType(FP16, (1, 1, 1, 32)), inputs=(mask,))
     assert "-4094" in placement(*made, replace(CHIP, clamps_slices=True))[1]
     assert placement(*made, replace(CHIP, clamps_slices=False)) == (NEURAL_ENGINE, "")
+
+
+@pytest.mark.parametrize(
+    ("lut", "reason"),
+    [
+        (TensorType(FP16, (4, 1, 16, 1)), ""),
+        (TensorType(FP16, (4, 1, 16, 2)), "vectors"),
+        (TensorType(DataType("int8", 8, None), (4, 1, 16, 1)), "table of int8"),
+    ],
+)
+def test_forms_of_look_up_tables_that_the_neural_engine_lacks_are_named(lut: TensorType, reason: str) -> None:
+    constant = Constant(lut, None, None)  # type: ignore[arg-type]
+    made = Operation(
+        0, "constexpr_lut_to_dense", "it", {"lut": (constant,)}, (NamedType("o", TensorType(FP16, (8, 8))),), {}, 0
+    )
+    place, found = placement(Function("decode", "CoreML8", (), ("o",), (made,)), made, CHIP)
+    assert place == (CPU if reason else LOAD)
+    assert reason in found
 
 
 def test_the_command_line_shows_estimates_as_such(bundle: Path) -> None:

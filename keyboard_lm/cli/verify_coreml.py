@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from keyboard_lm import checkpoint as checkpoints
-from keyboard_lm.errors import MissingExtraError
+from keyboard_lm.errors import MissingExtraError, PackageError
 
 
 @click.command()
@@ -97,4 +97,10 @@ def _core_ai(path: Path, source: checkpoints.Checkpoint) -> dict[str, float]:
     stored = read_weights(package, source.config)
     with CoreAIRunner(source.config, stored, contract.entries, contract.num_slots) as runner:
         rungs = check_package(path, source, runner)
+    for rung in rungs:
+        if not rung.is_passed:
+            raise PackageError(
+                f"{path}: Core AI computes something else at '{rung.name}': error {rung.error:.3g}, allowed "
+                f"{rung.threshold:.3g}; report this"
+            )
     return {rung.name: rung.error for rung in rungs if rung.name in ("rounded", "tree", "rewind")}

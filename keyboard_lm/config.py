@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
@@ -194,17 +195,35 @@ def model_sizes() -> dict[str, ModelConfig]:
 
 
 def model_size(name: str) -> ModelConfig:
-    """Return the configuration of one named size; see `size_name`."""
-    return model_sizes()[size_name(name)]
+    """Return the configuration of a named size, or the one that a TOML file describes; see `size_name`.
+
+    Raises:
+        ConfigError: no such size, or a file that is missing or describes none.
+    """
+    if not _is_size_file(name):
+        return model_sizes()[size_name(name)]
+    try:
+        values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no file {name}; give one with a table of sizes.toml's keys") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{name}: no model size ({error})") from None
+    return ModelConfig.from_dict(values, name)
 
 
 def size_name(name: str) -> str:
-    """Return the name of a size as `model_sizes` has it: ``1.1B`` is ``1_1b``.
+    """Return the name of a size as `model_sizes` has it: ``1.1B`` is ``1_1b``; a TOML file keeps its path.
 
     Raises:
         ConfigError: no such size; the message lists those there are.
     """
+    if _is_size_file(name):
+        return name
     key = name.lower().replace(".", "_")
     if key not in model_sizes():
-        raise ConfigError(f"no model size {name!r}; choose one of: {', '.join(model_sizes())}")
+        raise ConfigError(f"no model size {name!r}; choose one of: {', '.join(model_sizes())}, or a file NAME.toml")
     return key
+
+
+def _is_size_file(name: str) -> bool:
+    return name.endswith(".toml")

@@ -141,7 +141,11 @@ class FeedForward(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """One pre-norm layer: attention, then feed-forward."""
+    """One pre-norm layer: attention, then feed-forward.
+
+    Attributes:
+        dropout: share of what either adds to the residual stream that is set to zero in training.
+    """
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -149,10 +153,14 @@ class DecoderLayer(nn.Module):
         self.attn = Attention(config, layer)
         self.ffn_norm = RMSNorm(config.model_dim, config.rms_norm_eps)
         self.ffn = FeedForward(config, layer)
+        self.dropout = 0.0
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), cos, sin, mask, cache)  # (B, T, C)
-        return x + self.ffn(self.ffn_norm(x))  # (B, T, C)
+        x = x + self._dropped(self.attn(self.attn_norm(x), cos, sin, mask, cache))  # (B, T, C)
+        return x + self._dropped(self.ffn(self.ffn_norm(x)))  # (B, T, C)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
 class Decoder(nn.Module):

@@ -21,6 +21,7 @@ COMMANDS = {
     "corpus": "Turn text into tokenized training shards.",
     "train": "Train a model.",
     "distill": "Train a model on a larger one's distribution.",
+    "generate": "Let a model write messages for a smaller one to learn from.",
     "tune": "Fine-tune a model for the few bits its weights will be stored in.",
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",

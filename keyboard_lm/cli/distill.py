@@ -93,7 +93,8 @@ def command(
         store_logits(teacher, config, training_data, stored, place, report)
         return Distillation(teacher, distill_options, stored)
 
+    run_folder = run_folder or Path("runs") / f"{Path(config.size).stem}-distilled"
     run_training(
-        config, data, run_folder or Path("runs") / f"{config.size}-distilled", initial_folder, device, dry_run, as_json,
+        config, data, run_folder, initial_folder, device, dry_run, as_json,
         make_objective, extra_flops_per_token=2 * teacher.config.num_parameters,
     )  # fmt: skip

@@ -30,5 +30,5 @@ def command(
     """
     require_training_extra()
     config = configured(size, tokens, options)
-    run_folder = run_folder or Path("runs") / config.size
+    run_folder = run_folder or Path("runs") / Path(config.size).stem
     run_training(config, data, run_folder, initial_folder, device, dry_run, as_json)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     MakeObjective = Callable[[TrainConfig, TrainingData, Placement], Objective]
 
 _OPTIONS = (
-    click.option("--size", default="9m", help="One of `keyboard-lm sizes`."),
+    click.option("--size", default="9m", help="One of `keyboard-lm sizes`, or a TOML file with a shape of your own."),
     click.option(
         "--data",
         type=click.Path(path_type=Path),
@@ -53,6 +53,7 @@ _OPTIONS = (
     click.option("--optimizer", type=click.Choice(["adamw", "muon"])),
     click.option("--learning-rate", type=float, help="Peak learning rate."),
     click.option("--weight-decay", type=float),
+    click.option("--dropout", type=float, help="Share of each layer's outputs set to zero in training."),
     click.option("--clip-norm", type=float),
     click.option("--z-loss-weight", type=float),
     click.option("--schedule", type=click.Choice(["cosine", "wsd"])),
@@ -192,7 +193,7 @@ def configured(size: str, tokens: str | None, options: dict[str, Any]) -> TrainC
 
     config = preset_for(size).with_changes(**options)
     if tokens is not None:
-        config = config.with_changes(steps=max(1, round(_parse_count(tokens) / config.batch_tokens)))
+        config = config.with_changes(steps=max(1, round(parse_count(tokens) / config.batch_tokens)))
     return config
 
 
@@ -254,7 +255,12 @@ def _plan_text(plan: TrainingPlan, size: str, world_size: int, device: str) -> s
     )
 
 
-def _parse_count(text: str) -> float:
+def parse_count(text: str) -> float:
+    """Return a number of tokens as people write it: ``500k``, ``20M``.
+
+    Raises:
+        BadParameter: it is none.
+    """
     units = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
     number, unit = (text[:-1], units.get(text[-1:].lower())) if text[-1:].lower() in units else (text, 1.0)
     try:

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 import torch
 from keyboard_lm_training import run_log, run_state
-from keyboard_lm_training.devices import placed
+from keyboard_lm_training.devices import LossModel, Placement, placed
+from keyboard_lm_training.distill import load_network
+from keyboard_lm_training.heldout import heldout_bits_per_byte
 from keyboard_lm_training.run_log import read_log
 from keyboard_lm_training.train_config import TrainConfig
 from keyboard_lm_training.trainer import CHECKPOINT_FOLDER, Trainer, TrainResult
@@ -24,7 +26,8 @@ from keyboard_lm_training.training_data import TrainingData
 from safetensors.numpy import load_file
 
 from keyboard_lm.checkpoint import WEIGHTS_FILE, Checkpoint
-from keyboard_lm.errors import DataError, TrainingError
+from keyboard_lm.config import model_size
+from keyboard_lm.errors import ConfigError, DataError, TrainingError
 
 
 def _train(config: TrainConfig, corpus: Path, run: Path, stop_after: int | None = None) -> TrainResult:
@@ -52,11 +55,11 @@ def test_a_finished_run_is_a_checkpoint(tiny_run: TrainConfig, tiny_corpus: Path
     assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize(("optimizer", "dropout"), [("adamw", 0.0), ("muon", 0.0), ("muon", 0.2)])
 def test_a_stopped_run_resumes_bit_for_bit(
-    optimizer: str, tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+    optimizer: str, dropout: float, tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
 ) -> None:
-    config = tiny_run.with_changes(optimizer=optimizer)
+    config = tiny_run.with_changes(optimizer=optimizer, dropout=dropout)
     _train(config, tiny_corpus, tmp_path / "whole")
     for stop in (1, 5):
         assert _train(config, tiny_corpus, tmp_path / "parts", stop_after=stop).checkpoint is None
@@ -96,6 +99,33 @@ def test_final_weights_are_the_mean_of_the_snapshots(tiny_run: TrainConfig, tiny
     for name, mean in _weights(tmp_path / "mean").items():
         expected = (_weights(tmp_path / "five")[name].astype(float) + _weights(tmp_path / "six")[name]) / 2
         np.testing.assert_allclose(mean, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_what_is_reported_is_measured_on_the_averaged_weights(
+    tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    config = tiny_run.with_changes(learning_rate=0.05, average_snapshots=4, schedule="wsd", decay_share=0.0)
+    result = _train(config, tiny_corpus, tmp_path)
+    data = TrainingData.load(tiny_corpus, config.seq_len, config.seed)
+    assert result.checkpoint is not None
+    network = load_network(result.checkpoint, Placement(torch.device("cpu")))
+    loss = LossModel(network, config.z_loss_weight, torch.bfloat16)
+    measured = heldout_bits_per_byte(loss, data.heldout, config.seq_len, config.eval_tokens)
+    assert result.bits_per_byte["all"] == pytest.approx(measured["all"], rel=1e-3)
+    assert read_log(tmp_path)[-1]["bits_per_byte"]["all"] != pytest.approx(measured["all"], rel=2e-3)
+
+
+def test_a_shape_of_ones_own_is_trained(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:
+    shape = tmp_path / "narrow.toml"
+    shape.write_text("num_transformer_layers = 2\nmodel_dim = 64\nhead_dim = 16\nvocab_size = 512\n")
+    result = _train(tiny_run.with_changes(size=str(shape)), tiny_corpus, tmp_path / "run")
+    assert result.checkpoint is not None
+    assert result.checkpoint.config.model_dim == 64
+    shape.write_text("model_dim = 64")
+    with pytest.raises(ConfigError, match=r"narrow\.toml: missing key num_transformer_layers"):
+        model_size(str(shape))
+    with pytest.raises(ConfigError, match="no file"):
+        model_size(str(tmp_path / "absent.toml"))
 
 
 def test_accumulated_gradients_equal_one_big_batch(tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path) -> None:

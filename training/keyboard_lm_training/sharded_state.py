@@ -15,6 +15,8 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
+from keyboard_lm_training.devices import Placement
+
 _WEIGHTS = "weights/"
 _MOMENTS = "moments/"
 _GATHER = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -27,6 +29,13 @@ def whole_weights(module: nn.Module) -> dict[str, Tensor]:
     """
     gathered: dict[str, Any] = get_model_state_dict(module, options=_GATHER)
     return {name.removeprefix("model."): value for name, value in gathered.items()}
+
+
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor], place: Placement) -> None:
+    """Give the network the weights that `whole_weights` names; those of the first process count, and all call this."""
+    named: dict[str, Any] = {"model." + name: value for name, value in weights.items()}
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=place.world_size > 1)
+    set_model_state_dict(module, named, options=options)
 
 
 def whole_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:

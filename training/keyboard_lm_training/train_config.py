@@ -25,7 +25,7 @@ class TrainConfig:
     """Options of a training run; every one is recorded with the checkpoint.
 
     Attributes:
-        size: a name of `keyboard-lm sizes`.
+        size: a name of `keyboard-lm sizes`, or a TOML file with a shape.
         seq_len: tokens the network sees at once (T).
         batch_tokens: tokens of one optimizer step, over all devices; a multiple of `seq_len`.
         micro_batch: sequences one device takes at once; the rest of the step is accumulated.
@@ -34,6 +34,7 @@ class TrainConfig:
         learning_rate: peak rate; Muon's updates are scaled to AdamW's root mean square, so it serves both.
         betas: AdamW's decay rates.
         weight_decay: decoupled, on matrices only (not on norms).
+        dropout: share of what each layer adds to the residual stream that is set to zero in training.
         clip_norm: gradients are scaled down to this global norm.
         z_loss_weight: weight of the squared log-partition in the loss.
         schedule: `cosine` down to `final_lr_share`, or `wsd`: constant, then linear over the last `decay_share`.
@@ -65,6 +66,7 @@ class TrainConfig:
     learning_rate: float = 4e-3
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.1
+    dropout: float = 0.0
     clip_norm: float = 1.0
     z_loss_weight: float = 1e-4
     schedule: str = "wsd"
@@ -115,6 +117,8 @@ class TrainConfig:
             mistakes.append("learning_rate must be above 0")
         if not 0 <= self.decay_share <= 1 or not 0 <= self.final_lr_share <= 1:
             mistakes.append("decay_share and final_lr_share must lie between 0 and 1")
+        if self.dropout >= 1:
+            mistakes.append(f"dropout must be below 1, not {self.dropout}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             mistakes.append(f"betas must be two numbers from 0 up to, but not including, 1, not {self.betas!r}")
         if self.optimizer == "muon" and self.strategy == "fsdp":

@@ -20,14 +20,14 @@ from keyboard_lm import __version__
 from keyboard_lm.checkpoint import Checkpoint, save_checkpoint, write_text_whole
 from keyboard_lm.config import ModelConfig, model_size
 from keyboard_lm.errors import TrainingError
-from keyboard_lm.model import OpenELM
+from keyboard_lm.model import DecoderLayer, OpenELM
 from keyboard_lm_training.devices import Placement, shared
 from keyboard_lm_training.heldout import heldout_bits_per_byte
 from keyboard_lm_training.objective import Objective
 from keyboard_lm_training.optimizer import build_optimizers, learning_rate_share
 from keyboard_lm_training.run_log import RunLog, plot_loss
 from keyboard_lm_training.run_state import RunLock, RunState, load_latest_state, save_state
-from keyboard_lm_training.sharded_state import restore_state, whole_state, whole_weights
+from keyboard_lm_training.sharded_state import put_weights, restore_state, whole_state, whole_weights
 from keyboard_lm_training.train_config import TrainConfig
 from keyboard_lm_training.training_data import TrainingData
 
@@ -131,6 +131,9 @@ class Trainer:
             _check_same_network(initial, self.model_config, data)
             model.load_state_dict({name: torch.from_numpy(value).float() for name, value in initial.weights().items()})
         model.checkpoint_layers = config.recompute_activations
+        for module in model.modules():
+            if isinstance(module, DecoderLayer):
+                module.dropout = config.dropout
         model.to(place.device)
         self._loss_model = self._objective.loss_model(model, config, self._dtype, place)
         self._module = shared(self._loss_model, config.strategy, place)
@@ -225,7 +228,8 @@ class Trainer:
                 if is_last or self.place.any(is_due):  # one decision for all: gathering a sharded state is collective
                     self._save(saved_step)
                     saved_at, saved_step = self._clock(), self.step
-            return TrainResult(self.step, self._finish(), self._bits_per_byte)
+            checkpoint = self._finish()
+            return TrainResult(self.step, checkpoint, self._bits_per_byte)
         finally:
             if log:
                 log.close()
@@ -246,6 +250,8 @@ class Trainer:
                 self._clear_gradients()
                 return None
             count = min(config.micro_batch, per_process - offset)
+            if config.dropout:  # a function of the place in the order, so that a resumed run drops the same
+                torch.manual_seed((config.seed << 40) + first + offset)
             windows = torch.from_numpy(self.data.sampler.batch(first + offset, count)).to(place.device)  # (B, T + 1)
             is_last = offset + count == per_process
             with (
@@ -344,23 +350,26 @@ class Trainer:
         return {} if described is None else {"objective": described}
 
     def _finish(self) -> Checkpoint | None:
+        config = self.config
+        if self.place.any(bool(self._num_averaged)):
+            mean = {name: value / self._num_averaged for name, value in self._average.items()}  # empty but on the first
+            put_weights(self._module, mean, self.place)
+            self._bits_per_byte = self._measure()
         weights = whole_weights(self._module)
         if not self.place.is_main:
             return None
-        if self._num_averaged:
-            weights = {name: value / self._num_averaged for name, value in self._average.items()}
         weights = self._objective.finished(weights)
         record = {
             "keyboard_lm_version": __version__,
             "torch_version": torch.__version__,
             "device": str(self.place.device),
             "world_size": self.place.world_size,
-            "training": self.config.to_dict(),
+            "training": config.to_dict(),
             "initial": self._describe_initial(),
             **self._describe_objective(),
             "corpus": self.data.describe(),
             "parameters": self.model_config.num_parameters,
-            "tokens": self.config.total_tokens,
+            "tokens": config.total_tokens,
             "train_seconds": round(self._train_seconds, 1),
             "heldout_bits_per_byte": self._bits_per_byte,
         }

@@ -147,13 +147,8 @@ class Trainer:
 
     def _open_run(self) -> None:
         path = self.run_folder / RUN_FILE
-        described = {
-            "training": self.config.to_dict(),
-            "corpus_digest": self.data.digest,
-            "initial_digest": self._initial.digest if self._initial else None,
-        } | self._describe_objective()
         if path.is_file():
-            _check_same_run(path, described)
+            _check_same_run(path, self._described())
         state = load_latest_state(self.run_folder)
         if state is not None:
             is_complete = (self.run_folder / CHECKPOINT_FOLDER).is_dir()  # else it was killed before the checkpoint
@@ -174,9 +169,19 @@ class Trainer:
             try:
                 self.run_folder.mkdir(parents=True, exist_ok=True)
                 self._lock = RunLock(self.run_folder)
-                write_text_whole(path, json.dumps(described, indent=2) + "\n")
+                self._write_run_file()
             except OSError as error:
                 raise TrainingError(f"{self.run_folder}: cannot be written ({error.strerror})") from None
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "training": self.config.to_dict(),
+            "corpus_digest": self.data.digest,
+            "initial_digest": self._initial.digest if self._initial else None,
+        } | self._describe_objective()
+
+    def _write_run_file(self) -> None:
+        write_text_whole(self.run_folder / RUN_FILE, json.dumps(self._described(), indent=2) + "\n")
 
     def run(
         self,
@@ -198,7 +203,7 @@ class Trainer:
         saved_at, saved_step = self._clock(), self.step
         self._module.train()
         try:
-            while self.step < config.steps:
+            while self.step < self.config.steps:
                 started = self._clock()
                 value = self._step_gradients(loss, started, report, should_stop)
                 if value is None:
@@ -209,7 +214,7 @@ class Trainer:
                 self.step += 1
                 self._take_snapshot()
                 self._train_seconds += self._clock() - started
-                is_last = self.step == config.steps
+                is_last = self.step == self.config.steps
                 entry: dict[str, Any] = {
                     "step": self.step,
                     "tokens": self.step * config.batch_tokens,
@@ -219,7 +224,7 @@ class Trainer:
                     "seconds": round(self._train_seconds, 2),
                 }
                 if is_last or (config.eval_interval_steps and self.step % config.eval_interval_steps == 0):
-                    self._bits_per_byte = self._measure()
+                    self._bits_per_byte = self.measure()
                     if self._bits_per_byte:
                         entry["bits_per_byte"] = {name: round(rate, 5) for name, rate in self._bits_per_byte.items()}
                 if log and (is_last or "bits_per_byte" in entry or self.step % config.log_interval_steps == 0):
@@ -236,6 +241,19 @@ class Trainer:
                 self._lock.release()
                 with suppress(TrainingError):  # a picture of the log must not hide how the run ended
                     plot_loss(self.run_folder)
+
+    def replan(self, steps_left: int) -> None:
+        """Let a WSD run end after so many more steps, its rate falling evenly from where it stands.
+
+        May be called between micro-batches; what is recorded with the run follows.
+        """
+        decay_steps = max(1, round(self.config.steps * self.config.decay_share))
+        share = min(1.0, (self.config.steps - self.step) / decay_steps)  # of the peak, warm-up aside
+        steps = self.step + steps_left
+        decay_share = min(1.0, steps_left / max(share, 1e-9) / steps)
+        self.config = self.config.with_changes(steps=steps, decay_share=decay_share)
+        if self.place.is_main:
+            self._write_run_file()
 
     def _step_gradients(
         self, last_loss: float, started: float, report: Callable[[Progress], None], should_stop: Callable[[], bool]
@@ -322,7 +340,8 @@ class Trainer:
                 self._average[name] = self._average[name] + value if name in self._average else value.clone()
             self._num_averaged += 1
 
-    def _measure(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
+        """Return held-out bits per byte by source, and over all of them under ``all``; every process has to call it."""
         # Sharded parameters gather inside forward only, so every process measures; only the first one reports.
         return heldout_bits_per_byte(self._loss_model, self.data.heldout, self.config.seq_len, self.config.eval_tokens)
 
@@ -354,7 +373,7 @@ class Trainer:
         if self.place.any(bool(self._num_averaged)):
             mean = {name: value / self._num_averaged for name, value in self._average.items()}  # empty but on the first
             put_weights(self._module, mean, self.place)
-            self._bits_per_byte = self._measure()
+            self._bits_per_byte = self.measure()
         weights = whole_weights(self._module)
         if not self.place.is_main:
             return None

@@ -8,19 +8,20 @@ the way to it, the letters so far.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.channel import Channel, Logs
+from keyboard_lm.channel import Channel, Logs, Place
 from keyboard_lm.layout import Tap
 from keyboard_lm.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 from keyboard_lm.pieces import fold
 
-Nodes = NDArray[np.int32]
+Nodes = NDArray[np.intp]
 _MAX_REMEMBERED = 64
 
 
@@ -67,18 +68,39 @@ class _Beam(NamedTuple):
     logs: Logs
 
 
-class _Step(NamedTuple):
-    """The hypotheses after some letters, and where the next letter can take them.
+class _Children(NamedTuple):
+    """Where the next letter can take hypotheses: all children of their nodes.
+
+    Attributes:
+        nodes: the children.
+        letters: on the way to each.
+        logs: of each child's parent.
+    """
+
+    nodes: Nodes
+    letters: Nodes
+    logs: Logs
+
+
+class _Step:
+    """The hypotheses after some letters.
 
     Attributes:
         beam: the hypotheses.
-        children: of all their nodes.
-        parents: the place in the beam of each child's parent.
+        last: what the channel says of the last letter; None before the first.
+        longer: the hypotheses after one letter more, by that and its tap, as far as they are remembered.
     """
 
-    beam: _Beam
-    children: Nodes
-    parents: NDArray[np.intp]
+    def __init__(self, beam: _Beam, last: Place | None, children_of: Callable[[_Beam], _Children]) -> None:
+        self.beam = beam
+        self.last = last
+        self.longer: dict[tuple[str, Tap | None], _Step] = {}
+        self._children_of = children_of
+
+    @cached_property
+    def children(self) -> _Children:
+        """Where the next letter can take them; found when there is one."""
+        return self._children_of(self.beam)
 
 
 class CandidateSearch:
@@ -100,9 +122,13 @@ class CandidateSearch:
         self._promise: Logs = (
             (lexicon.best_frequency.astype(np.float32) - MAX_FREQUENCY) * step * self.options.frequency_weight
         )
-        self._begun = self._step([_Beam(np.array([ROOT], np.int32), np.zeros(1, np.float32))])
-        self._steps: dict[tuple[str, tuple[Tap | None, ...]], _Step] = {}
+        self._first_child = lexicon.first_child.astype(np.intp)
+        self._num_children = np.diff(self._first_child, append=len(lexicon.letters))
+        self._letters = lexicon.letters.astype(np.intp)
+        self._omission = channel.omission[lexicon.letters[lexicon.parents], lexicon.letters]  # of each node's letter
+        self._num_steps = 0
         self._log_frequency: Logs = (lexicon.frequencies.astype(np.float32) - MAX_FREQUENCY) * step
+        self._begun = self._step([_Beam(np.array([ROOT], np.intp), np.zeros(1, np.float32))], None)
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
         """Return the words that may have been meant by letters or taps, most promising first; never offensive ones.
@@ -140,77 +166,78 @@ class CandidateSearch:
 
     def _after(self, typed: str, taps: tuple[Tap | None, ...]) -> _Step:
         """Return the hypotheses after folded letters."""
-        before, last = self._begun, self._begun
-        for end in range(1, len(typed) + 1):
-            key = typed[:end], taps[:end]
-            step = self._steps.get(key)
+        before, last, letter_before = self._begun, self._begun, ""
+        for key in zip(typed, taps, strict=True):
+            step = last.longer.get(key)
             if step is None:
-                step = self._advance(typed[:end], taps[:end], last, before)
-                if len(self._steps) >= _MAX_REMEMBERED:
-                    self._steps.clear()
-                self._steps[key] = step
-            before, last = last, step
+                step = self._advance(*key, letter_before, last, before)
+                if self._num_steps >= _MAX_REMEMBERED:
+                    self._begun.longer.clear()
+                    self._num_steps = 0
+                last.longer[key] = step
+                self._num_steps += 1
+            before, last, letter_before = last, step, key[0]
         return last
 
-    def _advance(self, typed: str, taps: tuple[Tap | None, ...], last: _Step, before: _Step) -> _Step:
+    def _advance(self, letter: str, tap: Tap | None, letter_before: str, last: _Step, before: _Step) -> _Step:
         """Move hypotheses over the last letter typed: from the letter before it, and from two before it."""
-        letters = self.lexicon.letters
-        evidence = self.channel.evidence(typed[-2:], taps[-2:])
-        hit, after = evidence.emission[-1], evidence.after[-1]
-        nodes, logs = last.beam
+        place = self.channel.place(letter, tap)
+        hit = place.hit
+        after = self.channel.doubled(letter, place.brushed) if letter == letter_before else place.brushed
+        children, beam = last.children, last.beam
         arriving = [
-            self._worth(last.children, logs[last.parents] + hit[letters[last.children]]),
-            self._worth(nodes, logs + after[letters[nodes]]),
+            self._worth(children.nodes, children.logs + hit.take(children.letters)),
+            self._worth(beam.nodes, beam.logs + after.take(self._letters.take(beam.nodes))),
         ]
-        if len(typed) > 1:
-            child_letters = letters[before.children]
-            second = before.beam.logs[before.parents] + hit[child_letters]
-            arriving.append(self._worth(before.children, second + evidence.before[-2, child_letters]))
-            swapped = self._worth(before.children, second + self.channel.transposition)
+        if last.last is not None:
+            children = before.children
+            second = children.logs + hit.take(children.letters)
+            arriving.append(self._worth(children.nodes, second + last.last.brushed.take(children.letters)))
+            swapped = self._worth(children.nodes, second + self.channel.transposition)
             if len(swapped.nodes):
-                grandchildren, through = self._children(swapped.nodes)
-                first = evidence.emission[-2, letters[grandchildren]]
-                arriving.append(self._worth(grandchildren, swapped.logs[through] + first))
-        return self._step(arriving)
+                grandchildren = self._children(swapped)
+                first = last.last.hit.take(grandchildren.letters)
+                arriving.append(self._worth(grandchildren.nodes, grandchildren.logs + first))
+        return self._step(arriving, place)
 
-    def _step(self, arriving: list[_Beam]) -> _Step:
+    def _step(self, arriving: list[_Beam], last: Place | None) -> _Step:
         """Put hypotheses together, with those that leave one more letter out."""
-        letters = self.lexicon.letters
         beam = self._pruned(arriving)
-        children, parents = self._children(beam.nodes)
-        omission = self.channel.omission[letters[beam.nodes[parents]], letters[children]]
-        skipped = self._worth(children, beam.logs[parents] + omission)
+        children = self._children(beam)
+        skipped = self._worth(children.nodes, children.logs + self._omission.take(children.nodes))
         if len(skipped.nodes):
             beam = self._pruned([beam, skipped])
-            children, parents = self._children(beam.nodes)
-        return _Step(beam, children, parents)
+        return _Step(beam, last, self._children)
 
     def _worth(self, nodes: Nodes, logs: Logs) -> _Beam:
         kept = (logs > -self.options.margin).nonzero()[0]
-        return _Beam(nodes[kept], logs[kept])
+        return _Beam(nodes.take(kept), logs.take(kept))
 
     def _pruned(self, beams: list[_Beam]) -> _Beam:
         """Return the best of several beams; of equal nodes the better."""
         nodes = np.concatenate([beam.nodes for beam in beams])
         logs = np.concatenate([beam.logs for beam in beams])
         if len(nodes) > 1:
-            order = nodes.argsort()
-            nodes, logs = nodes[order], logs[order]
+            order = nodes.argsort(kind="stable")  # timsort: each of the beams is in order already
+            nodes, logs = nodes.take(order), logs.take(order)
             is_first = np.empty(len(nodes), np.bool_)
             is_first[0] = True
             np.not_equal(nodes[1:], nodes[:-1], out=is_first[1:])
             firsts = is_first.nonzero()[0]
-            nodes, logs = nodes[firsts], np.maximum.reduceat(logs, firsts)
+            nodes, logs = nodes.take(firsts), np.maximum.reduceat(logs, firsts)
         if len(nodes) > self.options.beam:
-            ranks = logs + self._promise[nodes]
+            ranks = logs + self._promise.take(nodes)
             best = ranks.argpartition(len(ranks) - self.options.beam)[-self.options.beam :]
             best.sort()
-            nodes, logs = nodes[best], logs[best]
+            nodes, logs = nodes.take(best), logs.take(best)
         return _Beam(nodes, logs)
 
-    def _children(self, nodes: Nodes) -> tuple[Nodes, NDArray[np.intp]]:
-        """Return all children, and for each the place of its parent in `nodes`."""
-        return _numbers_of(self.lexicon.first_child, nodes)
+    def _children(self, beam: _Beam) -> _Children:
+        counts = self._num_children.take(beam.nodes)
+        ends = counts.cumsum()
+        nodes = (self._first_child.take(beam.nodes) - ends + counts).repeat(counts)
+        nodes += np.arange(len(nodes))
+        return _Children(nodes, self._letters.take(nodes), beam.logs.repeat(counts))
 
     def _candidates(self, beam: _Beam) -> list[Candidate]:
         lexicon = self.lexicon

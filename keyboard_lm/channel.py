@@ -162,6 +162,18 @@ class Evidence(NamedTuple):
     before: Logs
 
 
+class Place(NamedTuple):
+    """What one letter typed, and the place touched, say about each letter of the alphabet.
+
+    Attributes:
+        hit: of meaning a letter, (A,).
+        brushed: of a key being hit as well, before or after a letter, (A,).
+    """
+
+    hit: Logs
+    brushed: Logs
+
+
 class Channel:
     """The channel of one keyboard, for words written in one alphabet.
 
@@ -183,16 +195,17 @@ class Channel:
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
         self._keys = [_key_of(layout, letter) for letter in alphabet]
         centres = [layout.centre(key) if key else None for key in self._keys]
-        self._has_centre = np.array([False, *(centre is not None for centre in centres)])
-        self._centres = np.array([(-9.0, -9.0), *((c.x, c.y) if c else (-9.0, -9.0) for c in centres)])  # (A, 2)
+        # Letters without a key are infinitely far from every tap.
+        self._x = np.array([-math.inf, *(centre.x if centre else -math.inf for centre in centres)])  # (A,)
+        self._y = np.array([-math.inf, *(centre.y if centre else -math.inf for centre in centres)])  # (A,)
         rates = self.parameters.rates
-        self._accent = np.zeros(len(alphabet) + 1)
+        self._as_its_key = np.ones(len(alphabet) + 1)  # how often a letter is typed by the key it has, (A,)
         for number, (letter, key) in enumerate(zip(alphabet, self._keys, strict=True), 1):
             if key is not None and key != letter:
-                self._accent[number] = math.log(rates.accent)
+                self._as_its_key[number] = np.exp(math.log(rates.accent))
         self._spelling = self._spellings()
         self.omission = self._omissions()
-        self._by_key: dict[str, tuple[Logs, Logs]] = {}
+        self._by_key: dict[str, Place] = {}
 
     def evidence(self, typed: str, taps: Sequence[Tap | None] = ()) -> Evidence:
         """Return what each place of a word says.
@@ -201,21 +214,28 @@ class Channel:
             typed: the letters; case is ignored.
             taps: one for each letter; empty, or None in a place, where it is not known.
         """
-        rates = self.parameters.rates
         folded = fold(typed)
         known_taps = taps if len(taps) == len(typed) else (None,) * len(typed)
         size = len(self.alphabet) + 1
         emission, after, before = (np.full((len(typed), size), NEVER, np.float32) for _ in range(3))
         for i, (char, tap) in enumerate(zip(folded, known_taps, strict=True)):
-            hit, brushed = self._of_tap(char, tap) if tap is not None else self._of_key(char)
-            emission[i], before[i] = hit, brushed
-            after[i] = brushed
-            number = self._number_of.get(char, 0)
-            if i and number and folded[i - 1] == char:
-                after[i, number] = np.logaddexp(brushed[number], math.log(rates.doubling))
+            emission[i], before[i] = place = self.place(char, tap)
+            after[i] = self.doubled(char, place.brushed) if char == folded[max(i - 1, 0) : i] else place.brushed
         return Evidence(emission, after, before)
 
-    def _of_key(self, char: str) -> tuple[Logs, Logs]:
+    def place(self, char: str, tap: Tap | None) -> Place:
+        """Return what a folded letter says, by the place of its tap or, where that is not known, by its key."""
+        return self._of_tap(char, tap) if tap is not None else self._of_key(char)
+
+    def doubled(self, char: str, brushed: Logs) -> Logs:
+        """Return what is said of a key being hit as well after a letter where that letter is typed twice, (A,)."""
+        number = self._number_of.get(char, 0)
+        if number:
+            brushed = brushed.copy()
+            brushed[number] = np.logaddexp(brushed[number], math.log(self.parameters.rates.doubling))
+        return brushed
+
+    def _of_key(self, char: str) -> Place:
         # Without a tap: the share of each letter's taps that land on the typed key.
         known = self._by_key.get(char)
         if known is None:
@@ -226,52 +246,51 @@ class Channel:
             else:
                 on_key = self._share(centre, taps.sd_x, taps.sd_y, taps.dx, taps.dy)
                 near = self._share(centre, taps.stray_sd, taps.stray_sd, 0.0, 0.0)
-                own = self._own(char, on_key, near)
-                known = self._combined(char, self._mixed(on_key, near) / own, near)
+                mixed = self._mixed(on_key, near)
+                known = self._combined(char, mixed / self._own(char, mixed), near)
             self._by_key[char] = known
         return known
 
-    def _of_tap(self, char: str, tap: Tap) -> tuple[Logs, Logs]:
+    def _of_tap(self, char: str, tap: Tap) -> Place:
         if self.layout.centre(char) is None:
             return self._of_key(char)
         taps = self.parameters.taps
-        distance = np.array((tap.x, tap.y)) - self._centres  # (A, 2)
-        x, y = ((distance - (taps.dx, taps.dy)) / (taps.sd_x, taps.sd_y)).T
-        on_key = np.exp(-(x**2 + y**2) / 2) / (2 * math.pi * taps.sd_x * taps.sd_y)
-        near = np.exp(-(distance**2).sum(1) / (2 * taps.stray_sd**2)) / (2 * math.pi * taps.stray_sd**2)
-        own = self._own(char, on_key, near)
-        return self._combined(char, self._mixed(on_key, near) / own, near / own)
+        right, below = tap.x - self._x, tap.y - self._y  # (A,)
+        x, y = (right - taps.dx) / taps.sd_x, (below - taps.dy) / taps.sd_y
+        on_key = np.exp(-(x * x + y * y) / 2) / (2 * math.pi * taps.sd_x * taps.sd_y)
+        near = np.exp(-(right * right + below * below) / (2 * taps.stray_sd**2)) / (2 * math.pi * taps.stray_sd**2)
+        mixed = self._mixed(on_key, near)
+        own = self._own(char, mixed)
+        return self._combined(char, mixed / own, near / own)
 
     def _mixed(self, on_key: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
         stray = self.parameters.taps.stray
         return (1 - stray) * on_key + stray * near
 
-    def _own(self, char: str, on_key: NDArray[np.float64], near: NDArray[np.float64]) -> float:
+    def _own(self, char: str, mixed: NDArray[np.float64]) -> float:
         number = self._number_of.get(char, 0)
-        return float(self._mixed(on_key, near)[number]) if number else 1.0
+        return float(mixed[number]) if number else 1.0
 
     def _share(self, key: Tap, sd_x: float, sd_y: float, dx: float, dy: float) -> NDArray[np.float64]:
-        x, y = key.x - self._centres[:, 0] - dx, key.y - self._centres[:, 1] - dy
+        x, y = key.x - self._x - dx, key.y - self._y - dy
         return _mass(x - 0.5, x + 0.5, sd_x) * _mass(y - 0.5, y + 0.5, sd_y)
 
-    def _combined(
-        self, char: str, hit: NDArray[np.float64] | None, near: NDArray[np.float64] | None
-    ) -> tuple[Logs, Logs]:
+    def _combined(self, char: str, hit: NDArray[np.float64] | None, near: NDArray[np.float64] | None) -> Place:
         # The two ways to type one letter for another, and the key that is brushed: (A,), (A,).
         rates = self.parameters.rates
         number = self._number_of.get(char, 0)
-        spelt = self._spelling[:, number].copy()
-        brushed = np.full(len(spelt), 0.02 / len(spelt))
+        spelt = self._spelling[number]
+        brushed: float | NDArray[np.float64] = 0.02 / len(spelt)
         if hit is not None and near is not None:
-            spelt[self._has_centre] += (hit * np.exp(self._accent))[self._has_centre]
-            brushed[self._has_centre] += near[self._has_centre]
+            spelt = spelt + hit * self._as_its_key
+            brushed = brushed + near
         with np.errstate(divide="ignore"):
             emission = np.maximum(np.log(spelt), NEVER)
-            brush = np.maximum(np.log(brushed * rates.insertion / 2), NEVER)
+            brush = np.full(len(spelt), np.log(brushed * rates.insertion / 2))
         if number:
             emission[number] = 0.0
         emission[0] = brush[0] = NEVER
-        return emission.astype(np.float32), brush.astype(np.float32)
+        return Place(emission.astype(np.float32), brush.astype(np.float32))
 
     def _spellings(self) -> NDArray[np.float64]:
         # Of writing a letter (row) as another (column); column 0 is a character that no word has.

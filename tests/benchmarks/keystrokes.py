@@ -1,11 +1,13 @@
 """What each key costs a whole keyboard, and whether it still answers the same.
 
-    python tests/benchmarks/keystrokes.py [--data FOLDER|FILE] [--num 20000] [-o BARS.json] [--same-as BARS.json]
+    python tests/benchmarks/keystrokes.py [--data FOLDER|FILE] [--num 20000] [--taps] [-o BARS.json]
+        [--same-as BARS.json]
 
 Messages are typed letter by letter into a session on the bundled model, as a keyboard would: each key is told to the
-session and the bar is asked for. Prints times of a key (both together) and one JSON line last. `-o` keeps a digest of
-every answer, `--same-as` compares with those of another version of the code and exits with 1 where a bar differs:
-what makes the engine faster must not change what it says.
+session and the bar is asked for. With `--taps` each comes with a place on its key, no two the same, as from a finger:
+what is remembered of a word typed before helps less. Prints times of a key (both together) and one JSON line last. `-o`
+keeps a digest of every answer, `--same-as` compares with those of another version of the code and exits with 1 where a
+bar differs: what makes the engine faster must not change what it says.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from keyboard_lm.bar import Answer
+from keyboard_lm.channel import TapModel
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.texts import load_texts, shipped_texts
 from keyboard_lm.events import FieldStarted, Typed
+from keyboard_lm.layout import Layout, Tap, load_layout
 from keyboard_lm.session import Session, SessionOptions
 
 
@@ -43,6 +47,15 @@ def messages(data: str | None) -> Iterator[str]:
                 yield message
 
 
+def tap_on(char: str, layout: Layout, rng: np.random.Generator) -> Tap | None:
+    """Return where a finger that means a key hits it; None for characters that have none."""
+    centre = layout.centre(char)
+    if centre is None:
+        return None
+    x, y = np.clip(rng.normal(0.0, (TapModel.sd_x, TapModel.sd_y)), -0.45, 0.45).tolist()
+    return Tap(centre.x + x, centre.y + y)
+
+
 def digest(answer: Answer) -> str:
     """Return a few letters that differ where a bar does: words, kinds, probabilities to six digits."""
     slots = [(slot.text, slot.kind, slot.replaced, f"{slot.probability:.6g}") for slot in answer.slots]
@@ -55,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="texts; those that ship if not given")
     parser.add_argument("--num", type=int, default=20_000, help="keys")
+    parser.add_argument("--taps", action="store_true", help="keys are hit in places, as by a finger")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("-o", type=Path, dest="output", help="file for the answers' digests")
     parser.add_argument("--same-as", type=Path, help="such a file, to compare with")
@@ -63,6 +77,7 @@ def main() -> None:
     minutes = count(step=60)  # what is learned must not depend on how fast this runs
     session = Session.open(options=SessionOptions(num_threads=options.threads), clock=minutes.__next__)
     profile = cProfile.Profile() if options.profile else None
+    layout, rng = load_layout(), np.random.default_rng(0)
     times_ms: list[float] = []
     cpu_ms: list[float] = []
     keys: list[tuple[str, str]] = []
@@ -71,10 +86,11 @@ def main() -> None:
         session.apply(FieldStarted())
         session.suggest()
         for length, char in enumerate(message, 1):
+            event = Typed(char, tap_on(char, layout, rng) if options.taps else None)
             if profile is not None:
                 profile.enable()
             begun, cpu_begun = time.perf_counter(), time.process_time()
-            session.apply(Typed(char))
+            session.apply(event)
             answer = session.suggest()
             times_ms.append((time.perf_counter() - begun) * 1000)
             cpu_ms.append((time.process_time() - cpu_begun) * 1000)

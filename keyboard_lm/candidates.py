@@ -123,7 +123,9 @@ class CandidateSearch:
             (lexicon.best_frequency.astype(np.float32) - MAX_FREQUENCY) * step * self.options.frequency_weight
         )
         self._first_child = lexicon.first_child.astype(np.intp)
-        self._num_children = np.diff(self._first_child, append=len(lexicon.letters))
+        self._num_children = np.diff(self._first_child)
+        self._first_entry = lexicon.first_entry.astype(np.intp)
+        self._num_entries = np.diff(self._first_entry)
         self._letters = lexicon.letters.astype(np.intp)
         self._omission = channel.omission[lexicon.letters[lexicon.parents], lexicon.letters]  # of each node's letter
         self._num_steps = 0
@@ -233,33 +235,25 @@ class CandidateSearch:
         return _Beam(nodes, logs)
 
     def _children(self, beam: _Beam) -> _Children:
-        counts = self._num_children.take(beam.nodes)
-        ends = counts.cumsum()
-        nodes = (self._first_child.take(beam.nodes) - ends + counts).repeat(counts)
-        nodes += np.arange(len(nodes))
-        return _Children(nodes, self._letters.take(nodes), beam.logs.repeat(counts))
+        nodes, logs = _numbered(self._first_child, self._num_children, beam)
+        return _Children(nodes, self._letters.take(nodes), logs)
 
     def _candidates(self, beam: _Beam) -> list[Candidate]:
         lexicon = self.lexicon
-        entries, owners = _numbers_of(lexicon.first_entry, beam.nodes)
-        offered = lexicon.flags[entries] == 0
-        owners, entries = owners[offered], entries[offered]
-        logs = beam.logs[owners]
-        ranks = logs + self.options.frequency_weight * self._log_frequency[entries]
-        best = (-ranks).argsort(kind="stable")[: self.options.num_words].tolist()
-        return [
-            Candidate(
-                int(entries[i]), lexicon.text(int(entries[i])), float(logs[i]), float(self._log_frequency[entries[i]])
-            )
-            for i in best
-        ]
+        entries, logs = _numbered(self._first_entry, self._num_entries, beam)
+        offered = (lexicon.flags.take(entries) == 0).nonzero()[0]
+        entries, logs = entries.take(offered), logs.take(offered)
+        ranks = logs + self.options.frequency_weight * self._log_frequency.take(entries)
+        best = (-ranks).argsort(kind="stable")[: self.options.num_words]
+        numbers = entries.take(best)
+        columns = numbers.tolist(), logs.take(best).tolist(), self._log_frequency.take(numbers).tolist()
+        return [Candidate(entry, lexicon.text(entry), *rest) for entry, *rest in zip(*columns, strict=True)]
 
 
-def _numbers_of(firsts: NDArray[np.int32], nodes: Nodes) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    # Of each node n, the numbers from firsts[n] to firsts[n + 1]; and for each number the place of its node.
-    first = firsts[nodes]
-    counts = firsts[nodes + 1] - first
-    ends = counts.cumsum(dtype=np.int32)
-    numbers = (first - ends + counts).repeat(counts)
-    numbers += np.arange(len(numbers), dtype=np.int32)
-    return numbers, np.arange(len(nodes)).repeat(counts)
+def _numbered(firsts: NDArray[np.intp], counts: NDArray[np.intp], beam: _Beam) -> tuple[NDArray[np.intp], Logs]:
+    # Of each node n of the beam, counts[n] numbers from firsts[n] on; and for each number the logarithm of its node.
+    num = counts.take(beam.nodes)
+    ends = num.cumsum()
+    numbers = (firsts.take(beam.nodes) - ends + num).repeat(num)
+    numbers += np.arange(len(numbers))
+    return numbers, beam.logs.repeat(num)

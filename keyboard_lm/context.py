@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.backends.protocol import ROOT, Backend, Logits
+from keyboard_lm.pieces import PieceSet
 from keyboard_lm.word_boundary import SUFFIX_SPACE, Path, Probabilities, WordBoundary
 
 
@@ -26,6 +27,7 @@ class Boundary:
         self._context_ids = context_ids
         self._end_id = cache.words.end_id
         self._known: dict[Path, Probabilities] = {(): cache.words.first(logits, context_ids[-1])}
+        self._arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
 
     def probabilities(self, path: Path = ()) -> Probabilities:
         """Return the next piece's probabilities after the context and `path`, which `expand` has seen.
@@ -33,6 +35,23 @@ class Boundary:
         (V,); one more with prefix-space pieces, whose last is the end of the word (see `WordBoundary`).
         """
         return self._known[path if self._end_id is None else self._fed(path)]
+
+    def arranged(self, pieces: PieceSet, path: Path = (), begins: bool = True) -> Probabilities:
+        """Return the same for some pieces, in their order, (N,); kept from one keystroke to the next.
+
+        Args:
+            pieces: which.
+            path: as above.
+            begins: whether a word begins where the path ends; pieces that cannot begin one have none there.
+        """
+        key = pieces, path, begins
+        known = self._arranged.get(key)
+        if known is None:
+            known = self.probabilities(path).take(pieces.ids)
+            if begins:
+                known *= pieces.may_begin
+            self._arranged[key] = known
+        return known
 
     def is_known(self, path: Path) -> bool:
         """Return whether `expand` has seen `path`, or a longer one that passes through it."""

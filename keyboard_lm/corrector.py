@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from keyboard_lm.candidates import Candidate, CandidateSearch
 from keyboard_lm.context import Boundary
@@ -28,6 +29,7 @@ _LOG_UNSEEN = math.log(1e-6)  # frequency of letters that make no word, where th
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
 _MAX_JUDGED = 8
+_MAX_REMEMBERED = 8192  # words as they are written in one case and another
 _MAX_RECONSIDERED = 3
 _LOG_MISWRITTEN = math.log(0.5)  # of leaving out an apostrophe or a capital where what is left is no word
 
@@ -84,8 +86,7 @@ class CorrectorOptions:
             raise ConfigError("corrector: " + "; ".join(mistakes))
 
 
-@dataclass(frozen=True)
-class Hypothesis:
+class Hypothesis(NamedTuple):
     """What may have been meant.
 
     Attributes:
@@ -121,15 +122,33 @@ class Verdict:
     correction: Hypothesis | None = None
 
 
-@dataclass(frozen=True)
-class _Reading:
+WeighedTokens = tuple[tuple[Tokens, float], ...]  # form tokens, and how probable the letters' case makes them
+
+
+class _Reading(NamedTuple):
     """A hypothesis before the network is asked: ways to continue the context that come to the same text."""
 
     replaced: str
     text: str
     log_channel: float
-    tokens: tuple[tuple[Tokens, float], ...]  # form tokens, and how probable the letters' case makes them
-    log_frequency: float = field(default=-math.inf)
+    tokens: WeighedTokens
+    log_frequency: float = -math.inf
+
+
+class _Written(NamedTuple):
+    """How a word would be written where another one is.
+
+    Attributes:
+        text: with the capitals that belong there.
+        tokens: what it may be to the network.
+        log_case: of the capitals typed.
+        bare: its letters, folded, without apostrophes.
+    """
+
+    text: str
+    tokens: WeighedTokens
+    log_case: float
+    bare: str
 
 
 class Corrector:
@@ -165,6 +184,7 @@ class Corrector:
         self._boundary_of = boundary_of
         self._is_protected = is_protected
         self._first_token = lru_cache(maxsize=4096)(self._token_at_start)
+        self._written = lru_cache(maxsize=_MAX_REMEMBERED)(self._as_written)
         self._judged: dict[str, tuple[Hypothesis, ...]] = {}  # by text: what else the last words may have been
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
 
@@ -197,9 +217,10 @@ class Corrector:
         taps = tuple(taps[-len(word) :]) if len(taps) >= len(word) else ()
         literal = _Reading(word, word, 0.0, self._literal_tokens(typed))
         readings = [literal]
-        for candidate in (*self._search.find(word, taps), *(more(word, taps) if more is not None else ())):
-            if (reading := self._reading(candidate, typed)) is not None and reading.text != word:
-                readings.append(reading)
+        candidates = self._search.find(word, taps)
+        if more is not None:
+            candidates = [*candidates, *more(word, taps)]
+        readings += self._readings(candidates, typed)
         readings += self._splits(typed)
         found = self._joined(text, typed, prior) or self._weighed(readings, self._boundary_of(typed), prior)
         verdict = self._verdict(word, found)
@@ -211,9 +232,7 @@ class Corrector:
         chunk = text[text.rfind(SPACE) + 1 :]
         return (
             len(word) > self.options.max_letters
-            or any(char.isdigit() for char in chunk)
-            or not _ADDRESS_SIGNS.isdisjoint(chunk)
-            or "." in chunk.strip(".")
+            or (not chunk.isalpha() and _is_no_prose(chunk))
             or "www" in chunk
             or word[1:] != fold(word[1:])
             or not any(char.isalpha() for char in word)
@@ -249,25 +268,39 @@ class Corrector:
         tokens = self._form.encode_tokens(word)
         return tokens[0] if len(tokens) == 1 and token_kind(tokens[0]) == "word" else None
 
-    def _reading(self, candidate: Candidate, typed: TypedText) -> _Reading | None:
-        word, rates = typed.partial, self._rates
-        folded = fold(candidate.text)
-        has_capital, is_capitalised = candidate.text != folded, word[0].isupper()
-        token = self._token(candidate.text, typed)
+    def _readings(self, candidates: Sequence[Candidate], typed: TypedText) -> list[_Reading]:
+        word, is_capitalised = typed.partial, typed.partial[0].isupper()
+        bare = fold(word) if self._is_miswritten(word) else None
+        readings = []
+        for _, text, log_likelihood, log_frequency in candidates:
+            written = self._written(text, is_capitalised, typed.starts_sentence)
+            if written is not None and written.text != word:
+                log_channel = _LOG_MISWRITTEN if written.bare == bare else log_likelihood + written.log_case
+                readings.append(_Reading(word, written.text, log_channel, written.tokens, log_frequency))
+        return readings
+
+    def _as_written(self, word: str, is_capitalised: bool, starts_sentence: bool) -> _Written | None:
+        """Return how a word of the lexicon would be written; None if that is not one word to the network.
+
+        Args:
+            word: as cased in the lexicon.
+            is_capitalised: whether what was typed has a capital first.
+            starts_sentence: whether that stands first in a sentence.
+        """
+        folded = fold(word)
+        has_capital = word != folded
+        token = self._first_token(word) if starts_sentence else word if is_word(word) else None
         if token is None:
             return None
-        text = candidate.text
-        tokens: tuple[tuple[Tokens, float], ...] = (((token,), 1.0),)
-        log_channel, log_case = candidate.log_likelihood, 0.0
+        text, log_case = word, 0.0
+        tokens: WeighedTokens = (((token,), 1.0),)
         if is_capitalised:
-            text = capitalise(candidate.text)
-            if not typed.starts_sentence and not has_capital:
-                tokens = (((token,), rates.stray_shift), ((text,), 1.0))
+            text = capitalise(word)
+            if not starts_sentence and not has_capital:
+                tokens = (((token,), self._rates.stray_shift), ((text,), 1.0))
         elif has_capital:
-            log_case = math.log(rates.missed_shift)
-        if folded.replace("'", "") == fold(word) and self._is_miswritten(word):
-            log_channel, log_case = _LOG_MISWRITTEN, 0.0
-        return _Reading(word, text, log_channel + log_case, tokens, candidate.log_frequency)
+            log_case = math.log(self._rates.missed_shift)
+        return _Written(text, tokens, log_case, folded.replace("'", ""))
 
     def _splits(self, typed: TypedText) -> list[_Reading]:
         """Return the pairs of words that a missed space may have joined."""
@@ -323,10 +356,13 @@ class Corrector:
         if len(self._judged) >= _MAX_JUDGED:
             self._judged.pop(next(iter(self._judged)))
         least = math.log(self.options.reconsider_margin)
+        if verdict.correction is not None:
+            self._judged[text] = ()
+            return
         literal = next(each for each in verdict.hypotheses if each.is_literal)
         others = [each for each in verdict.hypotheses if each.replaced == word and " " not in each.text]
         kept = [each for each in others if each.is_literal or each.log_joint >= literal.log_joint - least]
-        self._judged[text] = tuple(kept[: _MAX_RECONSIDERED + 1]) if verdict.correction is None else ()
+        self._judged[text] = tuple(kept[: _MAX_RECONSIDERED + 1])
 
     def _reconsidered(self, text: str, typed: TypedText) -> Verdict | None:
         """Return what the word before the last becomes if the one under the cursor makes it implausible."""
@@ -361,10 +397,8 @@ class Corrector:
         that cannot win by as much as is known of it.
         """
         if boundary is None:
-            readings = [
-                replace(readings[0], log_frequency=self._literal_log_frequency(readings[0].text)),
-                *readings[1:],
-            ]
+            log_frequency = self._literal_log_frequency(readings[0].text)
+            readings = [readings[0]._replace(log_frequency=log_frequency), *readings[1:]]
         literal = readings[0]
         bounds, is_exact = self._bounds(readings, boundary, prior)
         best = max((bound for bound, exact in zip(bounds, is_exact, strict=True) if exact), default=-math.inf)
@@ -379,13 +413,14 @@ class Corrector:
             for reading, bound, exact in zip(readings, bounds, is_exact, strict=True)
         ]
         best = max(joints)
-        total = sum(math.exp(joint - best) for joint in joints)
+        parts = [math.exp(joint - best) for joint in joints]
+        total = sum(parts)
         unique: dict[str, Hypothesis] = {}
-        for joint, reading in sorted(zip(joints, readings, strict=True), key=lambda pair: (-pair[0], pair[1].text)):
-            share = math.exp(joint - best) / total
-            unique.setdefault(
-                reading.text, Hypothesis(reading.replaced, reading.text, joint, share, reading.log_channel)
-            )
+        ranks = [(-joint, reading.text, i) for i, (joint, reading) in enumerate(zip(joints, readings, strict=True))]
+        for _, text, i in sorted(ranks):
+            if text not in unique:
+                replaced, _, log_channel, *_ = readings[i]
+                unique[text] = Hypothesis(replaced, text, joints[i], parts[i] / total, log_channel)
         return list(unique.values())
 
     def _bounds(
@@ -400,9 +435,9 @@ class Corrector:
         for reading in readings:
             probability, is_exact = 0.0, True
             for _, weight in reading.tokens:
-                score = next(scores)
-                probability += weight * score.probability
-                is_exact = is_exact and score.is_exact
+                of_tokens, is_known = next(scores)
+                probability += weight * of_tokens
+                is_exact = is_exact and is_known
             joints.append(self._log_joint(reading, probability, prior))
             exact.append(is_exact)
         return joints, exact
@@ -425,6 +460,10 @@ class Corrector:
         else:
             needed = self.options.known_ratio if self._lexicon.known(word) else self.options.unknown_ratio
         return Verdict(tuple(found), best if _ratio(found) >= needed else None)
+
+
+def _is_no_prose(chunk: str) -> bool:
+    return any(map(str.isdigit, chunk)) or not _ADDRESS_SIGNS.isdisjoint(chunk) or "." in chunk.strip(".")
 
 
 def _ratio(found: list[Hypothesis]) -> float:

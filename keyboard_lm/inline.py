@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keyboard_lm.context import Boundary
 from keyboard_lm.errors import ConfigError
-from keyboard_lm.pieces import PieceTable
+from keyboard_lm.pieces import PieceSet, PieceTable
 from keyboard_lm.search import SearchOptions, find_words
 from keyboard_lm.word_boundary import Path, Probabilities
 
@@ -52,6 +54,9 @@ class _Continued(Boundary):
     def probabilities(self, path: Path = ()) -> Probabilities:
         return self._boundary.probabilities(self._path + path)
 
+    def arranged(self, pieces: PieceSet, path: Path = (), begins: bool = True) -> Probabilities:
+        return self._boundary.arranged(pieces, self._path + path, begins)
+
     def is_known(self, path: Path) -> bool:
         return self._boundary.is_known(self._path + path)
 
@@ -63,7 +68,7 @@ class _Continued(Boundary):
 
 
 def continuation(
-    table: PieceTable, boundary: Boundary, path: Path, max_nodes: int, num_words: int = 1
+    table: PieceTable, boundary: Boundary, path: Path, max_nodes: int, num_words: int = 1, least: float = 0.0
 ) -> list[tuple[str, float]] | None:
     """Return the most probable words after whole words, each with its probability.
 
@@ -73,6 +78,7 @@ def continuation(
         path: their pieces.
         max_nodes: of one call of the network.
         num_words: how many.
+        least: where no word can be as probable, there may be none in the answer.
 
     Returns:
         None where the network would have to be asked and may not be, or the path is too long for a call.
@@ -81,7 +87,26 @@ def continuation(
         if len(path) > max_nodes or not boundary.may_expand(len(path)):
             return None
         boundary.expand([path])
-    # Words of one piece: no further call, or one where only what follows shows that they have ended.
-    options = SearchOptions(num_words=num_words, max_rounds=0 if table.shows_ends else 1, max_nodes=max_nodes)
+    if table.shows_ends:  # words of one piece: no further call
+        return _of_one_piece(table.ends, boundary.arranged(table.ends, path), num_words, least)
+    options = SearchOptions(num_words=num_words, max_rounds=1, max_nodes=max_nodes)
     found = find_words(table, _Continued(boundary, path), "", options)
     return [(word.text, word.probability) for word in found.words]
+
+
+def _of_one_piece(ends: PieceSet, given: Probabilities, num_words: int, least: float) -> list[tuple[str, float]]:
+    # As `find_words` does without a prefix and without a call.
+    if float(given.max()) * ends.largest_group < least:
+        return []
+    given = given.astype(np.float64)  # (N,)
+    masses = np.add.reduceat(given, ends.group_starts) * ends.group_is_word  # (G,)
+    groups = np.argpartition(masses, -min(num_words, len(masses)))[-num_words:]
+    words = []
+    for group, mass in zip(groups.tolist(), masses.take(groups).tolist(), strict=True):
+        start = int(ends.group_starts[group])
+        key = ends.keys[start]
+        span = ends.group(key)
+        variants = zip(given[span].tolist(), ends.texts[span], strict=True)
+        if mass > 0:
+            words.append((-mass, key, min((-share, text) for share, text in variants)[1]))
+    return [(text, -mass) for mass, _, text in sorted(words)]

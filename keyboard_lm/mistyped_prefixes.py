@@ -38,14 +38,15 @@ def mistyped_completions(
         Words, each with its probability given the context and the logarithm of that of the letters given its beginning.
     """
     words = []
-    probabilities = boundary.probabilities()
+    ends = table.ends
+    given = boundary.arranged(ends)  # (N,)
     for prefix, log_likelihood in search.prefixes(typed, taps, num_prefixes):
-        span = table.ends.starting_with(prefix)
-        if span.start == span.stop:
-            continue
-        masses = probabilities[table.ends.ids[span]] * table.ends.may_begin[span]
-        num = min(_WORDS_EACH, len(masses))
-        for place in np.argpartition(masses, len(masses) - num)[-num:].tolist():
-            if masses[place] > 0 and table.ends.texts[span.start + place]:
-                words.append((table.ends.texts[span.start + place], float(masses[place]), log_likelihood))
+        span = ends.starting_with(prefix)
+        masses = given[span]
+        if len(masses) > _WORDS_EACH:
+            places = np.argpartition(masses, -_WORDS_EACH)[-_WORDS_EACH:]
+            found = zip((places + span.start).tolist(), masses.take(places).tolist(), strict=True)
+        else:
+            found = zip(range(span.start, span.stop), masses.tolist(), strict=True)
+        words += [(ends.texts[place], mass, log_likelihood) for place, mass in found if mass > 0 and ends.texts[place]]
     return words

@@ -31,6 +31,7 @@ class OwnWords:
         self._language = language
         self._layout = layout
         self._num_words = -1
+        self._words: frozenset[str] = frozenset()  # that `_search` finds, or no lexicon can hold
         self._search: CandidateSearch | None = None
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
@@ -43,15 +44,15 @@ class OwnWords:
         num_words = self._store.num_words()
         if num_words != self._num_words:
             self._num_words = num_words
-            self._search = self._searching()
+            words = frozenset(word for word in self._store.words(_MOST_WORDS) if not self._language.lexicon.known(word))
+            if words != self._words:
+                self._words, self._search = words, self._searching(words)
         if self._search is None:
             return []
         return [each._replace(log_frequency=-math.inf) for each in self._search.find(typed, taps)]
 
-    def _searching(self) -> CandidateSearch | None:
-        known = self._language.lexicon.known
-        entries = {word: Entry(word, _FREQUENCY) for word in self._store.words(_MOST_WORDS) if not known(word)}
-        lexicon = _lexicon(list(entries.values()))
+    def _searching(self, words: frozenset[str]) -> CandidateSearch | None:
+        lexicon = _lexicon([Entry(word, _FREQUENCY) for word in words])
         if lexicon is None:
             return None
         channel = Channel(self._layout, lexicon.alphabet, self._language.channel)

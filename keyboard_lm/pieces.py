@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,10 @@ class PieceSet:
         keys: the folded texts, sorted.
         may_begin: whether a word may begin with the piece, (N,).
         group_starts: index of the first piece of each group of equal keys, (G,).
+        largest_group: most pieces of one group.
+        places_of: of each key, where the pieces of its group begin and end.
+        are_words: whether the key of each piece is a word, (N,).
+        group_is_word: the same of each group, (G,).
         longest: length of the longest text.
     """
 
@@ -52,8 +57,12 @@ class PieceSet:
         self.may_begin: NDArray[np.bool_] = np.array(begins, np.bool_)
         starts = [i for i, (key, before) in enumerate(zip(keys, (None, *keys), strict=False)) if key != before]
         self.group_starts: NDArray[np.intp] = np.array(starts, np.intp)
-        self._group_of = dict(zip(map(keys.__getitem__, starts), range(len(starts)), strict=True))
+        sizes = np.diff(self.group_starts, append=len(keys))
+        self.largest_group = int(sizes.max(initial=1))
+        self.are_words: tuple[bool, ...] = tuple(map(is_word, keys))
+        self.group_is_word: NDArray[np.bool_] = np.array([self.are_words[start] for start in starts], np.bool_)
         self._starts = [*starts, len(keys)]  # as `group_starts`; one element of a list is had sooner
+        self.places_of = {keys[start]: (start, stop) for start, stop in pairwise(self._starts)}
         self.longest = max(map(len, self.keys), default=0)
         self.starting_with = lru_cache(maxsize=4096)(self._starting_with)
         self.beginning_or_begun = lru_cache(maxsize=4096)(self._beginning_or_begun)
@@ -69,10 +78,7 @@ class PieceSet:
 
     def group(self, key: str) -> slice:
         """Return where the pieces lie whose folded text is `key`; an empty slice where there is none."""
-        number = self._group_of.get(key)
-        if number is None:
-            return slice(0, 0)
-        return slice(self._starts[number], self._starts[number + 1])
+        return slice(*self.places_of.get(key, (0, 0)))
 
     def _beginning_or_begun(self, prefix: str) -> NDArray[np.intp]:
         """Return the places of the pieces whose folded text starts with `prefix` or is a beginning of it."""
@@ -94,11 +100,6 @@ class PieceSet:
     def _chars(self) -> NDArray[np.uint32]:
         # Code points of the texts, (N, longest), 0 behind their ends.
         return np.array(self.texts, f"<U{self.longest}").view(np.uint32).reshape(len(self.texts), self.longest)
-
-    def group_number(self, key: str) -> int:
-        """Return which of the `group_starts` has the folded text `key`; -1 where there is none."""
-        number: int = self._group_of.get(key, -1)
-        return number
 
     def groups_in(self, span: slice) -> slice:
         """Return which of the `group_starts` lie inside a span that `starting_with` gave."""

@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from keyboard_lm.text import is_word
 from keyboard_lm.word_boundary import Path
 
 Masses = NDArray[np.float64]
+_FEW = 64  # pieces, whose words are sooner added up one by one than all of a table's together
 
 
 @dataclass(frozen=True)
@@ -113,23 +115,38 @@ class _Endings(NamedTuple):
     pieces: PieceSet
     span: slice
     masses: Masses  # of each piece in the span
-    first_group: int
-    group_masses: Masses  # of the groups in the span, from the first
 
-    def best(self, num: int, floor: float) -> list[tuple[str, float]]:
-        """Return the folded words of the `num` most probable groups above `floor` with their masses, in no order."""
-        groups = (self.group_masses > floor).nonzero()[0]
-        if num < len(groups):
-            groups = groups[np.argpartition(self.group_masses[groups], -num)[-num:]]
-        stem, keys = fold(self.node.text), self.pieces.keys
-        starts = self.pieces.group_starts[self.first_group + groups].tolist()
-        masses = self.group_masses[groups].tolist()
-        return [(stem + keys[start], mass) for start, mass in zip(starts, masses, strict=True)]
+    def best(self, num: int, floor: float) -> list[tuple[int, float]]:
+        """Return the first pieces of the `num` most probable groups above `floor` and their masses, in no order."""
+        starts, first = self.pieces.group_starts, self.span.start
+        if floor > 0:
+            # Only a piece with its part of the floor can be in a group above it, and few have that.
+            places = (self.masses > floor / self.pieces.largest_group).nonzero()[0]
+            if len(places) < _FEW:
+                groups = dict.fromkeys(self.pieces.places_of[self.pieces.keys[first + i]] for i in places.tolist())
+                found = [(start, self._between(start, stop)) for start, stop in groups]
+                return [(start, mass) for start, mass in sorted(found, key=itemgetter(1))[-num:] if mass > floor]
+        span = self.pieces.groups_in(self.span)
+        starts = starts[span]
+        masses = np.add.reduceat(self.masses, starts - first)
+        above = (masses > floor).nonzero()[0]
+        masses, starts = masses.take(above), starts.take(above)
+        if num < len(masses):
+            places = np.argpartition(masses, -num)[-num:]
+            masses, starts = masses.take(places), starts.take(places)
+        return list(zip(starts.tolist(), masses.tolist(), strict=True))
 
     def mass(self, key: str) -> float:
         """Return the probability of a folded word, which begins as the node does, in any case."""
-        number = self.pieces.group_number(key[len(self.node.text) :]) - self.first_group
-        return float(self.group_masses[number]) if 0 <= number < len(self.group_masses) else 0.0
+        start, stop = self.pieces.places_of.get(key[len(self.node.text) :], (0, 0))
+        return self._between(start, stop)
+
+    def _between(self, start: int, stop: int) -> float:
+        # The probability of a group; 0 where that is outside the span.
+        start, stop = start - self.span.start, stop - self.span.start
+        if start < 0 or stop > len(self.masses):
+            return 0.0
+        return float(self.masses[start]) if stop == start + 1 else float(sum(self.masses[start:stop].tolist()))
 
     def variants(self, key: str) -> Iterator[tuple[str, float]]:
         """Yield the case variants of a folded word, which begins as the node does, each with its probability."""
@@ -150,6 +167,7 @@ class _Search:
         self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
         self.endings: dict[str, list[_Endings]] = {}  # by the folded text of their node
         self.found: dict[str, float] = {}  # folded word -> probability
+        self.last_wanted: float | None = 0.0  # probability of the last of them that is wanted; None where not known
         self.found_mass = 0.0  # of all words that end at the nodes opened
         self.prefix_mass = 0.0
         self.dropped_mass = 0.0  # of branches that nothing would make worth following
@@ -198,9 +216,10 @@ class _Search:
 
     def _floor(self) -> float:
         """Return the probability up to which a branch is not worth following; it never falls."""
-        num_words = self.options.num_words
-        last = sorted(self.found.values())[-num_words] if len(self.found) >= num_words else 0.0
-        return max(last * self.options.stop_ratio, self.found_mass * self.options.negligible)
+        if self.last_wanted is None:
+            num_words = self.options.num_words
+            self.last_wanted = sorted(self.found.values())[-num_words] if len(self.found) >= num_words else 0.0
+        return max(self.last_wanted * self.options.stop_ratio, self.found_mass * self.options.negligible)
 
     def _node(self, branch: _Branch) -> _Node:
         mass = branch.mass
@@ -213,29 +232,27 @@ class _Search:
     def _open(self, node: _Node) -> None:
         """Add the words that end at a node, and the branches that leave it."""
         ends, opens = self.table.ends, self.table.opens
-        probabilities = self.boundary.probabilities(node.path)
         span = ends.starting_with(node.rest)
-        masses = self._masses(node, ends, span, probabilities)
+        masses = self._masses(node, ends, span)
         covered = float(masses.sum())
         if len(masses):
-            groups = ends.groups_in(span)
-            group_masses: Masses = np.add.reduceat(masses, ends.group_starts[groups] - span.start)
-            self._add_words(_Endings(node, ends, span, masses, groups.start, group_masses))
+            self._add_words(_Endings(node, ends, span, masses), covered)
         floor = self._floor()
         span = opens.starting_with(node.rest)
         places = opens.beginning_or_begun(node.rest) if node.rest else span
-        masses = self._masses(node, opens, places, probabilities)
-        covered += float(masses[: span.stop - span.start].sum())
-        self._push(node, opens, places, masses, floor)
+        masses = self._masses(node, opens, places)
+        is_all = len(masses) == span.stop - span.start
+        total = float(masses.sum())
+        covered += total if is_all else float(masses[: span.stop - span.start].sum())
+        self.dropped_mass += total - self._push(node, opens, places, masses, floor)
         if node.rest or not node.path:
             self.prefix_mass += covered
-        if node.rest and not covered and len(masses) == span.stop - span.start:
-            self._push_bytes(node, probabilities)
+        if node.rest and not covered and is_all:
+            self._push_bytes(node)
 
-    def _masses(self, node: _Node, pieces: PieceSet, places: Places, probabilities: NDArray[np.float32]) -> Masses:
-        masses: Masses = probabilities[pieces.ids[places]].astype(np.float64) * node.mass
-        if not node.path:
-            masses *= pieces.may_begin[places]
+    def _masses(self, node: _Node, pieces: PieceSet, places: Places) -> Masses:
+        given = self.boundary.arranged(pieces, node.path, not node.path)[places]
+        masses: Masses = given.astype(np.float64) * node.mass
         if self._capitals and not node.lacks_capital and len(masses):
             lacks = np.zeros(len(masses), np.bool_)
             for i, char in self._capitals:
@@ -249,22 +266,25 @@ class _Search:
         end = len(stem) + len(piece)
         return any(piece[i - len(stem)] != char for i, char in self._capitals if len(stem) <= i < end)
 
-    def _push(self, node: _Node, pieces: PieceSet, places: Places, masses: Masses, floor: float) -> None:
-        """Put open pieces on the frontier, as far as a search can come to follow them."""
-        most = self.options.max_nodes * self.options.max_rounds
+    def _push(self, node: _Node, pieces: PieceSet, places: Places, masses: Masses, floor: float) -> float:
+        """Put open pieces on the frontier, as far as a search can come to follow them; return their mass together."""
         kept = (masses > floor).nonzero()[0]
+        if not len(kept):
+            return 0.0
+        most = self.options.max_nodes * self.options.max_rounds
         if most < len(kept):
             kept = kept[np.argpartition(masses[kept], -most)[-most:]]
-        self.dropped_mass += float(masses.sum() - masses[kept].sum())
-        numbers = kept + places.start if isinstance(places, slice) else places[kept]
-        for number, mass in zip(numbers.tolist(), masses[kept].tolist(), strict=True):
+        kept_masses = masses.take(kept).tolist()
+        numbers = kept + places.start if isinstance(places, slice) else places.take(kept)
+        ids = pieces.ids.take(numbers).tolist()
+        for number, piece_id, mass in zip(numbers.tolist(), ids, kept_masses, strict=True):
             text = pieces.texts[number]
-            lacks = node.lacks_capital or self._lacks_capital(node.text, text)
-            run = (int(pieces.ids[number]),)
-            branch = _Branch(node, run, node.text + text, mass, node.rest[len(text) :], lacks)
+            lacks = node.lacks_capital or (bool(self._capitals) and self._lacks_capital(node.text, text))
+            branch = _Branch(node, (piece_id,), node.text + text, mass, node.rest[len(text) :], lacks)
             heapq.heappush(self.frontier, (-mass, next(self._order), branch))
+        return float(sum(kept_masses))
 
-    def _push_bytes(self, node: _Node, probabilities: NDArray[np.float32]) -> None:
+    def _push_bytes(self, node: _Node) -> None:
         """Branch into the bytes of the typed letters that no piece can spell."""
         typed = self.prefix[len(self.prefix) - len(node.rest) :]
         length = 1
@@ -273,25 +293,28 @@ class _Search:
             length += 1
         run = tuple(self.table.byte_ids[list(typed[:length].encode())].tolist())
         if min(run) >= 0:
-            mass = float(probabilities[run[0]]) * node.mass
+            mass = float(self.boundary.probabilities(node.path)[run[0]]) * node.mass
             branch = _Branch(node, run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital, True)
             heapq.heappush(self.frontier, (-mass, next(self._order), branch))
 
-    def _add_words(self, endings: _Endings) -> None:
-        """Add the words that end at one node to those found; equal words are added up over all nodes."""
+    def _add_words(self, endings: _Endings, mass: float) -> None:
+        """Add the words that end at one node, of `mass` together, to those found; equal words are added up."""
+        stem, num = fold(endings.node.text), 4 * self.options.num_words + 20
+        keys, are_words = endings.pieces.keys, endings.pieces.are_words
         is_first = not self.endings
-        stem = fold(endings.node.text)
         # What is below the floor here could be among the best only with what it has elsewhere, and is added there.
         floor = 0.0 if is_first else self._floor()
         self.endings.setdefault(stem, []).append(endings)
-        self.found_mass += float(endings.masses.sum())
+        self.found_mass += mass
+        self.last_wanted = None
         if not is_first:
             for key in self.found:
                 if key.startswith(stem):
                     self.found[key] += endings.mass(key)
-        for key, mass in endings.best(4 * self.options.num_words + 20, floor):
-            if key not in self.found and is_word(key):
-                self.found[key] = mass if is_first else self._mass_of(key)
+        for piece, mass_here in endings.best(num, floor):
+            key = stem + keys[piece]
+            if key not in self.found and (is_word(key) if stem else are_words[piece]):
+                self.found[key] = mass_here if is_first else self._mass_of(key)
 
     def _mass_of(self, key: str) -> float:
         return sum(endings.mass(key) for endings in self._endings_of(key))
@@ -305,12 +328,7 @@ class _Search:
 
     def _endings_of(self, key: str) -> list[_Endings]:
         """Return the nodes opened so far where a folded word may end."""
-        return [
-            endings
-            for length in range(len(key) + 1)
-            if key[:length] in self.endings
-            for endings in self.endings[key[:length]]
-        ]
+        return [endings for stem, all_of_it in self.endings.items() if key.startswith(stem) for endings in all_of_it]
 
 
 def find_words(table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> SearchResult:

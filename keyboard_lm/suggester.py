@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.bar import Answer, Correction, Ghost, Kind, Request, Slot, Stage
@@ -30,6 +32,8 @@ from keyboard_lm.text import TypedText, capitalise
 from keyboard_lm.tokenizer import Tokenizer
 from keyboard_lm.word_boundary import Path
 from keyboard_lm.word_scores import WordScorer
+
+_MAX_REMEMBERED = 16_384  # words that have been looked up among the offensive ones
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,7 @@ class SuggesterOptions:
     emoji: bool = True
 
 
-@dataclass
-class _Entry:
+class _Entry(NamedTuple):
     """A word on its way to a slot; of case variants the best."""
 
     text: str
@@ -80,9 +83,10 @@ class _Ranking:
         self.entries: dict[str, _Entry] = {}
 
     def add(self, text: str, kind: Kind, log_joint: float, replaced: str) -> None:
-        known = self.entries.get(fold(text))
+        key = fold(text)
+        known = self.entries.get(key)
         if known is None or log_joint > known.log_joint:
-            self.entries[fold(text)] = _Entry(text, kind, log_joint, replaced)
+            self.entries[key] = _Entry(text, kind, log_joint, replaced)
 
     def best(self) -> list[_Entry]:
         return sorted(self.entries.values(), key=lambda entry: (-entry.log_joint, entry.text))
@@ -126,7 +130,8 @@ class Suggester:
         self.language = language
         self._form = tokenizer.form
         self._personal = personal
-        self.is_offensive = is_offensive or language.lexicon.is_offensive
+        self.is_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(is_offensive or language.lexicon.is_offensive)
+        self._is_unfit = lru_cache(maxsize=_MAX_REMEMBERED)(self._has_offensive)
         self._clock = clock
         # One more than is shown: the typed word itself may be among them.
         self._search = replace(self.options.search, num_words=self.options.num_slots + 1)
@@ -201,7 +206,7 @@ class Suggester:
             cache.may_call = None
         return {} if boundary is None else next_letters(self._boundaries.table, boundary, typed.partial)
 
-    def _is_unfit(self, words: str) -> bool:
+    def _has_offensive(self, words: str) -> bool:
         return any(map(self.is_offensive, words.split()))
 
     def _fit(self, ranking: _Ranking) -> list[_Entry]:
@@ -284,10 +289,11 @@ class Suggester:
         ranking = _Ranking()
         for text, probability in self._mixed(found, prefix, boundary, view):
             ranking.add(_as_typed(text, word), "completion", _log(probability), word)
-        ranking.entries.pop(fold(word), None)
+        folded = fold(word)
+        ranking.entries.pop(folded, None)
         if len(ranking.entries) < self.options.num_slots:
             for text, frequency in self._frequent(word):
-                if fold(text) != fold(word):
+                if fold(text) != folded:
                     ranking.add(_as_typed(text, word), "completion", _log(self._frequency(frequency)), word)
         # The corrector reads the word off the end of the text, which may be written with other signs ("’").
         verdict = Verdict()
@@ -302,12 +308,13 @@ class Suggester:
         if boundary is not None:
             self._add_mistyped(ranking, request, prefix, word, boundary, view)
         literal_log = -math.inf
-        for hypothesis in verdict.hypotheses:
-            if hypothesis.is_literal:
-                literal_log = hypothesis.log_joint
-            elif not self._is_unfit(hypothesis.text) and hypothesis.replaced in (word, _replaced(verdict)):
-                kind: Kind = "completion" if _continues(hypothesis.text, word) else "correction"
-                ranking.add(hypothesis.text, kind, hypothesis.log_joint, hypothesis.replaced)
+        may_be_replaced = (word, verdict.correction.replaced if verdict.correction is not None else word)
+        for replaced, text, log_joint, *_ in verdict.hypotheses:
+            if text == replaced:
+                literal_log = log_joint
+            elif replaced in may_be_replaced and not self._is_unfit(text):
+                kind: Kind = "completion" if _continues(text, folded) else "correction"
+                ranking.add(text, kind, log_joint, replaced)
         entries = self._fit(ranking)
         total = math.fsum(math.exp(entry.log_joint) for entry in entries) + math.exp(literal_log)
         correction = self._correction(request, verdict, word, total)
@@ -358,18 +365,25 @@ class Suggester:
         What a space would put in is among the first two, and what it would replace among the first three: a bar of
         fewer leaves that to backspace.
         """
-        slots = [
-            Slot(entry.text, entry.kind, math.exp(entry.log_joint) / total if total else 0.0, entry.replaced)
-            for entry in entries
-        ]
+
+        def share(log_joint: float) -> float:
+            return math.exp(log_joint) / total if total else 0.0
+
         num_slots = self.options.num_slots
+        key = fold(correction.text) if correction is not None else None
+        same = 0.0
+        others: list[Slot] = []
+        for text, kind, log_joint, replaced in entries:
+            if fold(text) == key:
+                same = share(log_joint)
+            elif len(others) < num_slots:
+                others.append(Slot(text, kind, share(log_joint), replaced))
+            elif key is None:
+                break
         if correction is None:
-            return slots[:num_slots]
-        key = fold(correction.text)
-        same = next((slot.probability for slot in slots if fold(slot.text) == key), 0.0)
+            return others
         first = Slot(correction.text, "correction", same, correction.replaced)
-        literal = Slot(word, "literal", math.exp(literal_log) / total if total else 0.0, word)
-        others = [slot for slot in slots if fold(slot.text) != key]
+        literal = Slot(word, "literal", share(literal_log), word)
         ahead = [slot for slot in others[:1] if slot.probability > first.probability]
         behind = others[len(ahead) : 1]
         rest = others[1:]
@@ -436,7 +450,8 @@ class Suggester:
         path = before + self._path(written)
         num_words = 1
         while num_words < options.max_words:
-            found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes)
+            least = options.threshold / probability
+            found = continuation(self._boundaries.table, boundary, path, self._search.max_nodes, least=0.99 * least)
             if not found or probability * found[0][1] < options.threshold or self.is_offensive(found[0][0]):
                 break
             word, share = found[0]
@@ -453,17 +468,13 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, fold(text)))
 
 
-def _continues(text: str, word: str) -> bool:
-    return len(text) > len(word) and fold(text).startswith(fold(word)) and " " not in text
-
-
-def _replaced(verdict: Verdict) -> str | None:
-    return verdict.correction.replaced if verdict.correction is not None else None
+def _continues(text: str, folded: str) -> bool:
+    return len(text) > len(folded) and fold(text).startswith(folded) and " " not in text
 
 
 def _as_typed(text: str, typed: str) -> str:
     """Return a word with the capitals that were typed: the first letter's, or all of them."""
-    if sum(map(str.isalpha, typed)) > 1 and typed.isupper():  # not "I'"
+    if typed.isupper() and sum(map(str.isalpha, typed)) > 1:  # not "I'"
         return text.upper()
     return capitalise(text) if typed[0].isupper() else text
 

@@ -113,6 +113,7 @@ class TextForm:
     def __init__(self, proper_nouns: Iterable[str] = ()) -> None:
         self.proper_nouns = frozenset(proper_nouns)
         self._heads: dict[str, tuple[tuple[str, ...], bool]] = {}  # what `_ends_before` said of the last few texts
+        self._last = "", self._split("")  # what `split_typed` said of the last text
 
     def encode(self, message: str) -> str:
         """Return the form of one message (a line break counts as a space)."""
@@ -202,6 +203,17 @@ class TextForm:
         The finished tokens are those of the whole line when its last word ends where the cursor is, marks included:
         a blank typed after ``(`` is already known, a blank that may still be typed after ``.`` takes its default.
         """
+        before, known = self._last
+        if text == before:
+            return known
+        if _is_letter_more(text, before, known):
+            typed = TypedText(known.messages, known.partial + text[-1], known.starts_sentence, known.space_before)
+        else:
+            typed = self._split(text)
+        self._last = text, typed
+        return typed
+
+    def _split(self, text: str) -> TypedText:
         lines = _LINE_BREAK.split(text)
         messages = [tuple(self.encode_tokens(line)) for raw in lines[:-1] if (line := normalise(raw))]
         raw = _CONTROL.sub("", lines[-1]).translate(_STRAIGHT)
@@ -225,6 +237,14 @@ class TextForm:
                 self._heads.clear()
             known = self._heads[head] = tuple(token for token, _ in finished), starts
         return known
+
+
+def _is_letter_more(text: str, before: str, typed: TypedText) -> bool:
+    # Whether a plain letter was added to a word of two plain letters or more: which makes nothing else of the word
+    # (some emoticons have two letters side by side, none has three), nor of what stands before it.
+    word, letter = typed.partial, text[-1:]
+    is_plain = word.isascii() and word.isalpha() and letter.isascii() and letter.isalpha()
+    return is_plain and len(word) > 1 and len(text) == len(before) + 1 and text.startswith(before)
 
 
 def _last_word(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from keyboard_lm.graphemes import is_break
 from keyboard_lm.text import JOIN, TextForm, is_word_part, normalise
@@ -18,6 +19,7 @@ _KEY_CAP = "\u20e3"
 _FORM = TextForm()
 
 
+@lru_cache(maxsize=4096)
 def is_word_char(char: str) -> bool:
     """Return whether a character is one that words are made of, whatever is beside it."""
     return char not in APOSTROPHES and char not in NUMBER_MARKS and is_word_part(char)

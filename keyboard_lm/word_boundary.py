@@ -31,8 +31,9 @@ _NOT_IN_WORDS = frozenset(".,:")  # such a piece ends a word, although a number 
 
 def softmax(logits: Logits) -> Probabilities:
     """Return the probabilities (V,) of logits (V,)."""
-    weights = np.exp(logits - logits.max())
-    probabilities: Probabilities = weights / weights.sum()
+    probabilities: Probabilities = logits - logits.max()
+    np.exp(probabilities, out=probabilities)
+    probabilities /= probabilities.sum()
     return probabilities
 
 

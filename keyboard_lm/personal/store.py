@@ -46,15 +46,19 @@ class PersonalView:
     def __init__(self, store: PersonalStore, found: Interpolation) -> None:
         self._store = store
         self._found = found
+        self._left = 1 - found.weight
+        self._joints: dict[str, float] = {}  # by word as cased: one answer asks about many several times
 
     def mix(self, model_probability: float, word: str) -> float:
         """Return a word's probability: 1 - weight parts the model's, weight parts the personal one."""
-        return (1 - self._found.weight) * model_probability + self._found.joint(fold(word))
+        joint = self._joints.get(word)
+        if joint is None:
+            joint = self._joints[word] = self._found.joint(fold(word))
+        return self._left * model_probability + joint
 
     def candidates(self, prefix: str, limit: int) -> list[str]:
         """Return the most probable words that begin with what was typed, in any case, as they are mostly written."""
-        keys = self._found.best(fold(normalise(prefix)), limit)
-        return [self._store.text(key) for key in keys]
+        return self._store.texts(self._found.best(fold(normalise(prefix)), limit))
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class PersonalStore:
         self._tables: OrderedDict[str, Continuations] = OrderedDict()  # by context
         self._texts: dict[str, str] = {}  # folded word -> as it is mostly written
         self._blocks: frozenset[tuple[str, str]] | None = None
+        self._last: tuple[tuple[str, ...], Interpolation] | None = None  # the context asked about last
 
     @classmethod
     def open(
@@ -158,7 +163,7 @@ class PersonalStore:
             self._file.warn(f"not learned: {error}")
             return
         tidied_before = self._state.num_events // _TIDY_EVERY
-        self._state = learned.state
+        self._state, self._last = learned.state, None
         if learned.is_rebased:
             self._epoch = -1
         for context_key, word, mass in learned.ngrams:
@@ -294,9 +299,9 @@ class PersonalStore:
         """Return how many words have been learned."""
         return self._read(lambda connection: len(self._table(connection, "")), 0)
 
-    def text(self, key: str) -> str:
-        """Return how a folded word is mostly written."""
-        return self._read(lambda connection: self._text(connection, key), key)
+    def texts(self, keys: list[str]) -> list[str]:
+        """Return how folded words are mostly written."""
+        return self._read(lambda connection: [self._text(connection, key) for key in keys], keys)
 
     def merge(self, words: Sequence[Word], context: Sequence[str], prefix: str = "", limit: int = 3) -> list[Word]:
         """Return the most probable of the model's words and the user's, mixed as `mix` does.
@@ -363,8 +368,9 @@ class PersonalStore:
 
     def is_protected(self, word: str) -> bool:
         """Return whether the user took back any correction of a word but of its case, so that none should touch it."""
-        key = key_of(word)
-        return any(literal == key and fold(corrected) != key for literal, corrected in self._known_blocks())
+        blocks = self._known_blocks()
+        key = key_of(word) if blocks else ""
+        return any(literal == key and fold(corrected) != key for literal, corrected in blocks)
 
     # The user's rights
 
@@ -449,13 +455,17 @@ class PersonalStore:
         if self._epoch != self._file.epoch:
             self._tables.clear()
             self._texts.clear()
-            self._blocks = None
+            self._blocks = self._last = None
             self._state = counts.read_state(connection, self.options.half_life_words)
             self._epoch = self._file.epoch
 
     def _at(self, connection: Connection, context: Sequence[str]) -> Interpolation:
-        orders = {order: self._table(connection, key) for order, key in contexts(history(context)).items()}
-        return Interpolation(orders, 1 / self._state.mass, self.options)
+        # From one letter of a word to the next nothing changes.
+        tokens = tuple(context)
+        if self._last is None or self._last[0] != tokens:
+            orders = {order: self._table(connection, key) for order, key in contexts(history(tokens)).items()}
+            self._last = tokens, Interpolation(orders, 1 / self._state.mass, self.options)
+        return self._last[1]
 
     def _table(self, connection: Connection, context: str) -> Continuations:
         table = self._tables.get(context)

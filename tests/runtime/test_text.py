@@ -125,6 +125,15 @@ def test_finished_tokens_and_the_partial_word_reassemble_the_line_at_every_keyst
         assert (FORM.join(finished) + gap + typed.partial).casefold() == line.casefold()
 
 
+@settings(max_examples=500)
+@given(TEXT, st.text("abDdOopPxXT", max_size=5), TEXT)
+def test_what_is_remembered_from_one_keystroke_to_the_next_changes_nothing(text: str, word: str, after: str) -> None:
+    typing = TextForm(["Mary", "London", "Tom"])
+    text += word + after
+    for end in range(len(text) + 1):
+        assert typing.split_typed(text[:end]) == TextForm(["Mary", "London", "Tom"]).split_typed(text[:end])
+
+
 @settings(max_examples=300)
 @given(TEXT)
 def test_finished_tokens_are_those_of_the_whole_line(text: str) -> None:

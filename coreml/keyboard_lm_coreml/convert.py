@@ -8,11 +8,8 @@ look-up tables that are handed over as buffers of the module, but then searches 
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from keyboard_lm.palettes import Palettized
 from keyboard_lm_coreml import names
 from keyboard_lm_coreml.ane_model import AneModel
 from keyboard_lm_coreml.contract import Contract, Entry
+from keyboard_lm_coreml.quiet import quiet
 from keyboard_lm_coreml.stored import StoredWeights
 
 _PASS = "palettize_by_name"
@@ -91,20 +89,6 @@ def import_coremltools() -> Any:
                 raise
             raise MissingExtraError("coremltools", "coreml") from None
     return coremltools
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep coremltools from writing progress bars, remarks and warnings."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            logger.setLevel(logging.ERROR)
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def example_inputs(config: ModelConfig, entry: Entry, num_slots: int) -> dict[str, Tensor]:

@@ -7,11 +7,6 @@ every compressed weight is compared bit for bit.
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +17,7 @@ from keyboard_lm.errors import MissingExtraError, PackageError
 from keyboard_lm_coreml import constexpr
 from keyboard_lm_coreml.package import Package
 from keyboard_lm_coreml.program import Function
+from keyboard_lm_coreml.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -111,17 +107,3 @@ def _equal(ours: NDArray[Any], theirs: Any) -> bool:
 
 def _differs(package: Package, function: Function, place: str, what: str) -> PackageError:
     return PackageError(f"{package.path}: function {function.name}, {place}: coremltools {what}; report this")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep coremltools from writing progress bars, remarks on other packages' versions, and warnings."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            logger.setLevel(logging.ERROR)
-            yield
-    finally:
-        logger.setLevel(level)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from keyboard_lm.checkpoint import Checkpoint
 
-_EXPONENTS = np.linspace(0.05, 1.0, 96)
+_EXPONENTS = np.linspace(0.05, 1.5, 146)
 
 Floats = NDArray[np.float64]
 
@@ -38,10 +38,10 @@ class Curve(NamedTuple):
         return self.floor + self.by_size * sizes**-self.size_exponent + self.by_tokens * tokens**-self.token_exponent
 
 
-def fit(sizes: Floats, tokens: Floats, losses: Floats) -> Curve:
+def fit(sizes: Floats, tokens: Floats, losses: Floats, size_exponent: float | None = None) -> Curve:
     """Return the curve of least squares, all of whose terms are positive."""
     best, least = None, np.inf
-    for a in _EXPONENTS:
+    for a in _EXPONENTS if size_exponent is None else [size_exponent]:
         for b in _EXPONENTS:
             terms = np.stack([np.ones_like(sizes), (sizes / 1e6) ** -a, (tokens / 1e6) ** -b], axis=1)
             weights = np.linalg.lstsq(terms, losses, rcond=None)[0]
@@ -58,8 +58,9 @@ def fit(sizes: Floats, tokens: Floats, losses: Floats) -> Curve:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--at", "points", multiple=True, metavar="N,D", help="Parameters and tokens to predict for.")
+@click.option("--size-exponent", type=float, help="Do not fit this one, which runs of few tokens say little about.")
 @click.option("--source", default="all", show_default=True, help="Held-out source.")
-def command(runs: tuple[Path, ...], points: tuple[str, ...], source: str) -> None:
+def command(runs: tuple[Path, ...], points: tuple[str, ...], size_exponent: float | None, source: str) -> None:
     """Fit a curve to RUNS, each the folder of a finished run."""
     if len(runs) < 6:
         raise click.UsageError("five numbers are fitted; give six runs or more")
@@ -69,20 +70,23 @@ def command(runs: tuple[Path, ...], points: tuple[str, ...], source: str) -> Non
         network = Checkpoint.load(run / "checkpoint").config
         rows.append((network.num_parameters, last["tokens"], last["bits_per_byte"][source]))
     sizes, tokens, losses = np.array(rows, np.float64).T
-    curve = fit(sizes, tokens, losses)
+    curve = fit(sizes, tokens, losses, size_exponent)
     click.echo(json.dumps(curve._asdict()))
-    for i, run in enumerate(runs):
-        others = np.arange(len(runs)) != i
-        unseen = fit(sizes[others], tokens[others], losses[others]).at(sizes[i : i + 1], tokens[i : i + 1])[0]
-        fitted = curve.at(sizes[i : i + 1], tokens[i : i + 1])[0]
+    others = [np.arange(len(runs)) != i for i in range(len(runs))]
+    unseen = [fit(sizes[kept], tokens[kept], losses[kept], size_exponent) for kept in others]
+    for i, (run, fitted) in enumerate(zip(runs, curve.at(sizes, tokens), strict=True)):
+        left_out = unseen[i].at(sizes, tokens)[i]
         click.echo(
             f"{run.name:20}{sizes[i] / 1e6:8.2f} M{tokens[i] / 1e6:8.2f} M tokens  measured {losses[i]:.4f}  "
-            f"fitted {fitted:.4f}  left out {unseen:.4f}"
+            f"fitted {fitted:.4f}  left out {left_out:.4f}"
         )
     for point in points:
-        num_parameters, num_tokens = map(float, point.split(","))
-        predicted = curve.at(np.array([num_parameters]), np.array([num_tokens]))[0]
-        click.echo(f"{num_parameters / 1e6:.0f} M parameters, {num_tokens / 1e9:.2f} G tokens: {predicted:.3f}")
+        at = [np.array([float(number)]) for number in point.split(",")]
+        predicted = [float(each.at(*at)[0]) for each in (curve, *unseen)]
+        click.echo(
+            f"{at[0][0] / 1e6:.0f} M parameters, {at[1][0] / 1e9:.3f} G tokens: {predicted[0]:.3f}  "
+            f"({min(predicted):.3f} to {max(predicted):.3f} with one run left out)"
+        )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ class CheckpointError(KeyboardLMError):
     """A checkpoint folder is missing, damaged, or its parts do not belong together."""
 
 
+class WriteError(KeyboardLMError):
+    """A file or folder cannot be written; what stood in its place still does."""
+
+
 class PackageError(KeyboardLMError):
     """A Core ML package is missing, damaged, or holds something that cannot be run."""
 

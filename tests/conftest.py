@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from sentencepiece import SentencePieceTrainer
 
-from keyboard_lm.checkpoint import Checkpoint, add_file, save_checkpoint
-from keyboard_lm.config import ModelConfig
-from keyboard_lm.text import JOIN, SPACE, TextForm
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.network.checkpoint import Checkpoint, add_file, save_checkpoint
+from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.text.form import JOIN, SPACE, TextForm
 
 # A busy machine is no failure; and a checkout that passed passes again, while developers get new examples every time.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -69,7 +69,7 @@ def make_checkpoint(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> Make
         folder: Path, config: ModelConfig = tiny_config, seed: int = 0, graph_bits: tuple[int, ...] = ()
     ) -> Checkpoint:
         torch = pytest.importorskip("torch")
-        from keyboard_lm.model import OpenELM
+        from keyboard_lm.network.model import OpenELM
 
         model = OpenELM(config)
         model.init_weights(torch.Generator().manual_seed(seed))
@@ -80,8 +80,8 @@ def make_checkpoint(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> Make
                 value *= rng.uniform(0.7, 1.4, value.shape).astype(np.float32)
         checkpoint = save_checkpoint(folder, config, tiny_tokenizer, weights, {"note": "random weights"})
         for bits in graph_bits:
-            from keyboard_lm.onnx_export import export_graph
-            from keyboard_lm.onnx_format import graph_file
+            from keyboard_lm.backends.onnx_format import graph_file
+            from keyboard_lm.export.onnx import export_graph
 
             checkpoint = add_file(checkpoint, graph_file(bits), export_graph(checkpoint, bits)[0])
         return checkpoint
@@ -103,7 +103,7 @@ _WORDS = "the a I you we see hear know like want dog cat day night word to and o
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Tokenizer) -> Path:
     """Two sources of random messages, 60 of 400 held out."""
-    from keyboard_lm_training.shards import HELDOUT, TRAIN, CorpusManifest, ShardWriter, SourceRecord
+    from keyboard_lm_training.corpus.shards import HELDOUT, TRAIN, CorpusManifest, ShardWriter, SourceRecord
 
     folder = tmp_path_factory.mktemp("corpus")
     tiny_tokenizer.save(folder)

@@ -8,7 +8,7 @@ from keyboard_lm.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from keyboard_lm.backends.protocol import Backend
-    from keyboard_lm.checkpoint import Checkpoint
+    from keyboard_lm.network.checkpoint import Checkpoint
 
 BACKENDS = ("onnx", "torch", "coreml", "mlx")
 DEFAULT_BACKEND = "onnx"
@@ -48,7 +48,7 @@ def load_backend(
             raise MissingExtraError("torch", "train") from None
         return TorchBackend.load(checkpoint, capacity)
     if name == "coreml":
-        from keyboard_lm_coreml.backend import CoreMLBackend
+        from keyboard_lm_coreml.execute.backend import CoreMLBackend
 
         return CoreMLBackend.load(checkpoint, capacity)
     if name == "mlx":
@@ -69,12 +69,12 @@ def artefact(name: str, checkpoint: Checkpoint, bits: int = 4) -> str:
         PackageError: there is no Core ML package, or it cannot be read.
     """
     if name == "onnx":
-        from keyboard_lm.onnx_format import graph_file
+        from keyboard_lm.backends.onnx_format import graph_file
 
         _, sha256 = checkpoint.files.get(graph_file(bits), (0, "none"))
         return f"{bits} bits, graph {sha256[:8]}"
     if name == "coreml":
-        from keyboard_lm_coreml.package import find_package, package_digest
+        from keyboard_lm_coreml.package.package import find_package, package_digest
 
         package = checkpoint.package or find_package(checkpoint.folder)
         return f"{package.name} {package_digest(package)[:8]}"

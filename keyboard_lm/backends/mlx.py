@@ -11,10 +11,10 @@ import mlx.core as mx
 import numpy as np
 
 from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
-from keyboard_lm.checkpoint import Checkpoint, Weights
-from keyboard_lm.config import ModelConfig
-from keyboard_lm.mlx_format import group_size
+from keyboard_lm.network.checkpoint import Checkpoint, Weights
+from keyboard_lm.network.config import ModelConfig
 
 _Matrix = Callable[[mx.array], mx.array]  # (..., K) -> (..., N)
 

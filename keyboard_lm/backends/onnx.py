@@ -10,12 +10,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from keyboard_lm import onnx_format as names
+from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.backends.checks import check_rewind, check_tree
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
-from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.config import ModelConfig
 from keyboard_lm.errors import CheckpointError
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.config import ModelConfig
 
 DEFAULT_THREADS = 2
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.config import ModelConfig
 from keyboard_lm.errors import ContextLengthError
+from keyboard_lm.network.config import ModelConfig
 
 Logits = NDArray[np.float32]
 ROOT = -1  # parent of a tree node that follows the cached context directly

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from keyboard_lm.backends.checks import check_rewind, check_tree
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
-from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.config import ModelConfig
-from keyboard_lm.model import KVCache, OpenELM
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.model import KVCache, OpenELM
 
 
 class TorchBackend:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyboard_lm import onnx_format as names
+from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.backends.onnx import DEFAULT_THREADS, OnnxBackend, available_threads
 from keyboard_lm.backends.protocol import ROOT
 from keyboard_lm.bench.bandwidth import DRAM_BYTES, Bandwidth, measure_bandwidth
 from keyboard_lm.bench.repeat import Timing, time_calls
-from keyboard_lm.checkpoint import Checkpoint, weight_shapes
-from keyboard_lm.config import ModelConfig
+from keyboard_lm.network.checkpoint import Checkpoint, weight_shapes
+from keyboard_lm.network.config import ModelConfig
 
 FIRST_LENGTH, LAST_LENGTH = 32, 64  # cache lengths that decode steps are timed at
 PREFILL_TOKENS = 32

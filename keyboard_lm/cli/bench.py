@@ -28,7 +28,7 @@ def command(as_json: bool, only: str | None, runs: int, model: Path | None) -> N
 
     Run it while nothing else does. The last line of the output is JSON.
     """
-    from keyboard_lm.checkpoint import Checkpoint, bundled_folder
+    from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
     folder = model or bundled_folder()
     results: dict[str, Any] = {"version": __version__, "machine": _machine(), "runs": runs}
@@ -47,7 +47,7 @@ def command(as_json: bool, only: str | None, runs: int, model: Path | None) -> N
             rows += _decode_rows(measured)
         else:
             try:
-                from keyboard_lm_training.throughput import measure_training
+                from keyboard_lm_training.run.throughput import measure_training
             except ModuleNotFoundError:
                 rows.append(("training", "not measured: needs keyboard-lm[train]"))
                 results[part] = None

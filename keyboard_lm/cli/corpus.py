@@ -15,7 +15,7 @@ import click
 from keyboard_lm.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from keyboard_lm_training.shards import CorpusManifest
+    from keyboard_lm_training.corpus.shards import CorpusManifest
 
 
 @click.command("corpus")
@@ -49,8 +49,8 @@ def command(
         raise click.UsageError("give either INPUTS or --recipe")
     if vocab_size is not None and tokenizer_dir is not None:
         raise click.UsageError("--vocab-size trains a tokenizer, --tokenizer reuses one; give only one of them")
-    from keyboard_lm_training.corpus import CorpusOptions, build_corpus
-    from keyboard_lm_training.recipe import Recipe, load_recipe
+    from keyboard_lm_training.corpus.build import CorpusOptions, build_corpus
+    from keyboard_lm_training.corpus.recipe import Recipe, load_recipe
 
     recipe = load_recipe(recipe_name) if recipe_name else Recipe.from_inputs(inputs)
     if vocab_size is not None:
@@ -89,7 +89,7 @@ def _progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def _summary(manifest: CorpusManifest, output: Path) -> dict[str, Any]:
     """Return the figures of a corpus as plain values."""
-    from keyboard_lm_training.shards import SPLITS
+    from keyboard_lm_training.corpus.shards import SPLITS
 
     splits = {}
     for split in SPLITS:

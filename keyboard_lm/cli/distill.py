@@ -10,10 +10,10 @@ import click
 from keyboard_lm.cli.training_run import configured, require_training_extra, run_training, training_options
 
 if TYPE_CHECKING:
-    from keyboard_lm_training.devices import Placement
-    from keyboard_lm_training.distill import Distillation
-    from keyboard_lm_training.train_config import TrainConfig
-    from keyboard_lm_training.training_data import TrainingData
+    from keyboard_lm_training.run.devices import Placement
+    from keyboard_lm_training.run.train_config import TrainConfig
+    from keyboard_lm_training.run.training_data import TrainingData
+    from keyboard_lm_training.teach.distill import Distillation
 
 
 @click.command(context_settings={"show_default": True})
@@ -61,15 +61,15 @@ def command(
     stopped. The loss in the log is that on the text alone, so that runs with and without a teacher compare.
     """
     require_training_extra()
-    from keyboard_lm_training.distill import DistillOptions, load_teacher
+    from keyboard_lm_training.teach.distill import DistillOptions, load_teacher
 
     teacher = load_teacher(teacher_folder)
     distill_options = DistillOptions(alpha, temperature, hidden_weight)
     config = configured(size, tokens, options)
 
     def make_objective(config: TrainConfig, training_data: TrainingData, place: Placement) -> Distillation:
-        from keyboard_lm_training.distill import Distillation, describe_logits, store_logits
-        from keyboard_lm_training.teacher_logits import StoredLogits
+        from keyboard_lm_training.teach.distill import Distillation, describe_logits, store_logits
+        from keyboard_lm_training.teach.teacher_logits import StoredLogits
 
         if logits_folder is None:
             return Distillation(teacher, distill_options)

@@ -13,8 +13,8 @@ from keyboard_lm.errors import KeyboardLMError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Say what this machine can run, and the pip line for what is missing."""
-    from keyboard_lm.checkpoint import Checkpoint, bundled_folder
-    from keyboard_lm.interop.installed import ABILITIES, machine, training_devices, versions
+    from keyboard_lm.cli.installed import ABILITIES, machine, training_devices, versions
+    from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
     try:
         model = f"{Checkpoint.load(bundled_folder()).config.num_parameters / 1e6:.1f} M parameters"

@@ -14,7 +14,6 @@ import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.bench.cold_start import measure_cold_start
-from keyboard_lm.checkpoint import bundled_folder
 from keyboard_lm.cli.report import comparison_json, comparison_tables, cost_table, evaluation_tables
 from keyboard_lm.errors import DataError
 from keyboard_lm.evaluation.cost import NUM_SLOTS, measure_cost
@@ -25,6 +24,7 @@ from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, Results, run
 from keyboard_lm.evaluation.tasks import TASKS, task_for
 from keyboard_lm.evaluation.texts import SHIPPED, EvaluationText, load_texts, sample, shipped_texts
+from keyboard_lm.network.checkpoint import bundled_folder
 
 COST, EVERYTHING = "cost", "all"
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
 from keyboard_lm.errors import MissingExtraError
+from keyboard_lm.network import checkpoint as checkpoints
 
 if TYPE_CHECKING:
-    from keyboard_lm_coreml.export import ExportReport
+    from keyboard_lm_coreml.export.export import ExportReport
 
 
 @click.command()
@@ -58,8 +58,8 @@ def command(
         import torch  # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtraError("torch", "coreml") from None
-    from keyboard_lm_coreml.export import ExportOptions, export_bundle
-    from keyboard_lm_coreml.recipe import load_recipe, shipped_recipe
+    from keyboard_lm_coreml.convert.recipe import load_recipe, shipped_recipe
+    from keyboard_lm_coreml.export.export import ExportOptions, export_bundle
 
     folder = checkpoint or checkpoints.bundled_folder()
     options = ExportOptions(

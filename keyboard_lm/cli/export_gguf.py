@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
+from keyboard_lm.network import checkpoint as checkpoints
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(checkpoint: Path | None, output: Path | None, kind: str, as_json: bo
 
     llama.cpp cannot cut text into pieces that hold the space behind a word: give it token ids.
     """
-    from keyboard_lm.interop.gguf import export_file
+    from keyboard_lm.export.gguf import export_file
 
     source = checkpoints.Checkpoint.load(checkpoint or checkpoints.bundled_folder())
     name = "keyboard-lm" if checkpoint is None else checkpoint.resolve().name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
+from keyboard_lm.network import checkpoint as checkpoints
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(checkpoint: Path | None, output: Path | None, as_json: bool) -> None
 
     The text that its tokenizer stands for is the text form (docs/text.md), not plain text.
     """
-    from keyboard_lm.interop.hf import export_folder
+    from keyboard_lm.export.hf import export_folder
 
     source = checkpoints.Checkpoint.load(checkpoint or checkpoints.bundled_folder())
     name = "keyboard-lm" if checkpoint is None else checkpoint.resolve().name

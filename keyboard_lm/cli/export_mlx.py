@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
+from keyboard_lm.network import checkpoint as checkpoints
 
 
 @click.command()
@@ -17,7 +17,7 @@ from keyboard_lm import checkpoint as checkpoints
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(checkpoint: Path | None, output: Path | None, bits: str, as_json: bool) -> None:
     """Write CHECKPOINT (by default the bundled model) for mlx_lm.load and mlx_lm.generate."""
-    from keyboard_lm.interop.mlx import export_folder
+    from keyboard_lm.export.mlx import export_folder
 
     source = checkpoints.Checkpoint.load(checkpoint or checkpoints.bundled_folder())
     name = "keyboard-lm" if checkpoint is None else checkpoint.resolve().name

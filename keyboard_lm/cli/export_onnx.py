@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
+from keyboard_lm.files import write_file_whole
+from keyboard_lm.network import checkpoint as checkpoints
 
 
 @click.command()
@@ -30,14 +31,15 @@ def command(checkpoint: Path | None, output: Path | None, bits: str, block_size:
     The graph goes into the folder, where the other commands find it. It is run and compared with the weights before
     it is written; a wrong one is not kept.
     """
-    from keyboard_lm import onnx_export, onnx_format
+    from keyboard_lm.backends import onnx_format
+    from keyboard_lm.export import onnx as onnx_export
 
     folder = checkpoint or checkpoints.bundled_folder()
     source = checkpoints.Checkpoint.load(folder)
     size = int(block_size) if block_size else onnx_export.DEFAULT_BLOCK_SIZE
     graph, report = onnx_export.export_graph(source, int(bits), size)
     if output:
-        checkpoints.write_file_whole(output, graph)
+        write_file_whole(output, graph)
         path = output
     else:
         path = folder / onnx_format.graph_file(int(bits))

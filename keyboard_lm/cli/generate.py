@@ -47,10 +47,10 @@ def command(
     holds twice, and with --tokenizer makes shards that `train` and `distill` read.
     """
     require_training_extra()
-    from keyboard_lm_training.devices import placed
-    from keyboard_lm_training.distill import load_teacher
-    from keyboard_lm_training.generate import GenerateOptions, generate_conversations
-    from keyboard_lm_training.training_data import TrainingData
+    from keyboard_lm_training.run.devices import placed
+    from keyboard_lm_training.run.training_data import TrainingData
+    from keyboard_lm_training.teach.distill import load_teacher
+    from keyboard_lm_training.teach.generate import GenerateOptions, generate_conversations
     from rich.console import Console
     from rich.progress import Progress
 

@@ -19,7 +19,7 @@ def command(folder: Path, output: Path | None, tokenizer: Path | None, as_json: 
     270M to 3B, base and instruct; every tensor's shape is checked. The published folders have no tokenizer: Llama 2's
     tokenizer.model has to be put there, or named.
     """
-    from keyboard_lm.interop.hf import import_folder
+    from keyboard_lm.export.hf import import_folder
 
     path = output or Path(f"{folder.resolve().name}-checkpoint")
     checkpoint = import_folder(folder, path, tokenizer)

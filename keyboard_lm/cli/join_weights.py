@@ -14,7 +14,7 @@ from keyboard_lm.cli.training_run import require_training_extra
 def command(folder: Path) -> None:
     """Join the parts of FOLDER's weights, check them, and delete the parts."""
     require_training_extra()
-    from keyboard_lm_training.time_box import join_checkpoint
+    from keyboard_lm_training.teach.time_box import join_checkpoint
 
     checkpoint = join_checkpoint(folder)
     click.echo(f"{checkpoint.folder}: {checkpoint.config.num_parameters / 1e6:.1f} M parameters, whole")

@@ -20,7 +20,7 @@ def command(folder: Path, output: Path, max_mib: float) -> None:
     sources lose the same further share. Takes minutes.
     """
     require_training_extra()
-    from keyboard_lm_training.corpus_archive import pack_corpus
+    from keyboard_lm_training.corpus.archive import pack_corpus
 
     size, share = pack_corpus(folder, output, round(max_mib * 2**20), lambda text: click.echo(text, err=True))
     click.echo(f"{output}: {size / 2**20:.1f} MiB, {share:.0%} of an epoch")

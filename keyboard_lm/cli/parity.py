@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
 from keyboard_lm.errors import KeyboardLMError, MissingExtraError
+from keyboard_lm.network import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     from keyboard_lm.backends.protocol import Backend
-    from keyboard_lm.interop.parity import Row
+    from keyboard_lm.evaluation.parity import Row
 
 Opened = Callable[[], "Backend"]
 LONGEST = 48  # tokens of a prompt
@@ -42,8 +42,8 @@ def command(checkpoint: Path | None, num_prompts: int, num_messages: int, only: 
         if error.name != "torch":
             raise
         raise MissingExtraError("torch", "train") from None
+    from keyboard_lm.evaluation.parity import measure, prompts
     from keyboard_lm.evaluation.texts import shipped_texts
-    from keyboard_lm.interop.parity import measure, prompts
 
     source = checkpoints.Checkpoint.load(checkpoint or checkpoints.bundled_folder())
     texts = shipped_texts()
@@ -82,11 +82,11 @@ def _rows(source: checkpoints.Checkpoint, folder: Path) -> list[tuple[str, Opene
 def _onnx(source: checkpoints.Checkpoint, bits: int) -> Opened:
     def opened() -> Backend:
         from keyboard_lm.backends.onnx import OnnxBackend
-        from keyboard_lm.onnx_format import graph_file
+        from keyboard_lm.backends.onnx_format import graph_file
 
         if graph_file(bits) in source.files:
             return OnnxBackend.load(source, bits=bits)
-        from keyboard_lm.onnx_export import DEFAULT_BLOCK_SIZE, export_graph
+        from keyboard_lm.export.onnx import DEFAULT_BLOCK_SIZE, export_graph
 
         return OnnxBackend(export_graph(source, bits, DEFAULT_BLOCK_SIZE)[0], source.config)
 
@@ -106,11 +106,11 @@ def _mlx(source: checkpoints.Checkpoint, bits: int) -> Opened:
 
 def _gguf(source: checkpoints.Checkpoint, kind: str, folder: Path) -> Opened:
     def opened() -> Backend:
-        from keyboard_lm.interop.gguf import export_file
+        from keyboard_lm.export.gguf import export_file
 
         export_file(source, folder / f"{kind}.gguf", kind)
         try:
-            from keyboard_lm.interop.llama_cpp import LlamaCppBackend
+            from keyboard_lm.backends.llama_cpp import LlamaCppBackend
         except ModuleNotFoundError:
             raise KeyboardLMError("llama.cpp is not installed; run: pip install llama-cpp-python") from None
         return LlamaCppBackend(folder / f"{kind}.gguf", source.config)
@@ -120,8 +120,8 @@ def _gguf(source: checkpoints.Checkpoint, kind: str, folder: Path) -> Opened:
 
 def _coreml(source: checkpoints.Checkpoint, bits: int, folder: Path) -> Opened:
     def opened() -> Backend:
-        from keyboard_lm_coreml.export import ExportOptions, export_bundle
-        from keyboard_lm_coreml.recipe import shipped_recipe
+        from keyboard_lm_coreml.convert.recipe import shipped_recipe
+        from keyboard_lm_coreml.export.export import ExportOptions, export_bundle
 
         from keyboard_lm.backends import load_backend
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyboard_lm.budget import device_names, load_device
-from keyboard_lm.config import ModelConfig, model_sizes
+from keyboard_lm.device.budget import device_names, load_device
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.network.config import ModelConfig, model_sizes
 
 if TYPE_CHECKING:
-    from keyboard_lm_coreml.package import Package
-    from keyboard_lm_coreml.profile import FunctionProfile
+    from keyboard_lm_coreml.cost.profile import FunctionProfile
+    from keyboard_lm_coreml.package.package import Package
 
 DEFAULT_PACKAGE = Path("keyboard-lm-coreml")
 
@@ -62,8 +62,8 @@ def command(
         raise click.UsageError("--plot draws the sweep: add --sweep")
     if measure and sys.platform != "darwin":
         raise ConfigError("--measure needs Core ML: run it on a Mac with macOS 15; without it the estimate is printed")
-    from keyboard_lm_coreml.package import Package, find_package
-    from keyboard_lm_coreml.profile import profile_package
+    from keyboard_lm_coreml.cost.profile import profile_package
+    from keyboard_lm_coreml.package.package import Package, find_package
 
     opened = Package(find_package(package or DEFAULT_PACKAGE))
     chip = load_device(device).chip
@@ -140,7 +140,7 @@ def _sweep(base: ModelConfig, device: str) -> list[dict[str, Any]]:
 
 
 def _sweep_table(rows: list[dict[str, Any]], device: str) -> str:
-    from keyboard_lm.cost_model import cost_model
+    from keyboard_lm.device.cost_model import cost_model
 
     factor = cost_model().factor
     lines = [f"{'':<12}{'':>7}{'M params':>10}{'MB':>8}{'1 token':>9}{'tree 8':>9}{'prefill 64':>12}   ms, estimates"]
@@ -187,6 +187,6 @@ def _draw(rows: list[dict[str, Any]], device: str, path: Path) -> None:
 
 def _measured(package: Package, function: str) -> dict[str, Any]:
     # Untested: nothing here has run on a Mac.
-    from keyboard_lm_coreml.measure import measure_function
+    from keyboard_lm_coreml.execute.measure import measure_function
 
     return measure_function(package, function)

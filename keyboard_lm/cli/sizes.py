@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.config import PALETTE_BITS, ModelConfig, model_sizes
+from keyboard_lm.network.config import PALETTE_BITS, ModelConfig, model_sizes
 
 _COLUMNS = ("size", "layers", "dim", "heads", "vocab", "parameters", "MB fp16", "MB 4-bit", "KV bytes/token")
 

@@ -14,16 +14,16 @@ from pathlib import Path
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
-from keyboard_lm.bar import Answer, Slot
-from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.cli.learned import check_learned
-from keyboard_lm.cost_model import cost_model
+from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
+from keyboard_lm.device.cost_model import cost_model
 from keyboard_lm.errors import DataError
-from keyboard_lm.events import FieldStarted
-from keyboard_lm.layout import layout_names
-from keyboard_lm.offensive import read_word_list
-from keyboard_lm.session import Session, SessionOptions
-from keyboard_lm.suggester import SuggesterOptions
+from keyboard_lm.keyboard.bar import Answer, Slot
+from keyboard_lm.keyboard.events import FieldStarted
+from keyboard_lm.keyboard.session import Session, SessionOptions
+from keyboard_lm.keyboard.suggester import SuggesterOptions
+from keyboard_lm.touch.layout import layout_names
+from keyboard_lm.words.offensive import read_word_list
 
 
 @click.command()

@@ -60,11 +60,11 @@ def command(
     command goes on with new minutes.
     """
     require_training_extra()
-    from keyboard_lm_training.corpus_archive import unpack_corpus
-    from keyboard_lm_training.devices import placed
-    from keyboard_lm_training.time_box import TimeBox, train_in_time
-    from keyboard_lm_training.train_config import preset_for
-    from keyboard_lm_training.training_data import TrainingData
+    from keyboard_lm_training.corpus.archive import unpack_corpus
+    from keyboard_lm_training.run.devices import placed
+    from keyboard_lm_training.run.train_config import preset_for
+    from keyboard_lm_training.run.training_data import TrainingData
+    from keyboard_lm_training.teach.time_box import TimeBox, train_in_time
 
     started = time.monotonic()
     TimeBox(minutes, teacher_share, decay_share, alpha)  # mistakes are told before anything is unpacked

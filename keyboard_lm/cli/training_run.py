@@ -16,12 +16,12 @@ import click
 from keyboard_lm.errors import MissingExtraError, TrainingError
 
 if TYPE_CHECKING:
-    from keyboard_lm_training.devices import Placement
-    from keyboard_lm_training.objective import Objective
-    from keyboard_lm_training.plan import TrainingPlan
-    from keyboard_lm_training.train_config import TrainConfig
-    from keyboard_lm_training.trainer import TrainResult
-    from keyboard_lm_training.training_data import TrainingData
+    from keyboard_lm_training.run.devices import Placement
+    from keyboard_lm_training.run.objective import Objective
+    from keyboard_lm_training.run.plan import TrainingPlan
+    from keyboard_lm_training.run.train_config import TrainConfig
+    from keyboard_lm_training.run.trainer import TrainResult
+    from keyboard_lm_training.run.training_data import TrainingData
 
     MakeObjective = Callable[[TrainConfig, TrainingData, Placement], Objective]
 
@@ -124,13 +124,13 @@ def run_training(
         make_objective: called when the corpus is open; plain training without it.
         extra_flops_per_token: what that objective computes beside the trained network, for the plan.
     """
-    from keyboard_lm_training.devices import placed
-    from keyboard_lm_training.plan import make_plan
-    from keyboard_lm_training.sample_corpus import sample_corpus
-    from keyboard_lm_training.trainer import Trainer, model_config_for
-    from keyboard_lm_training.training_data import TrainingData
+    from keyboard_lm_training.corpus.sample_corpus import sample_corpus
+    from keyboard_lm_training.run.devices import placed
+    from keyboard_lm_training.run.plan import make_plan
+    from keyboard_lm_training.run.trainer import Trainer, model_config_for
+    from keyboard_lm_training.run.training_data import TrainingData
 
-    from keyboard_lm.checkpoint import Checkpoint
+    from keyboard_lm.network.checkpoint import Checkpoint
 
     with placed(device) as place, TemporaryDirectory() as scratch:
         # A dry run leaves nothing behind, so that each of its processes makes a sample of its own.
@@ -189,7 +189,7 @@ def run_training(
 
 def configured(size: str, tokens: str | None, options: dict[str, Any]) -> TrainConfig:
     """Return the preset of a size with the options that were given."""
-    from keyboard_lm_training.train_config import preset_for
+    from keyboard_lm_training.run.train_config import preset_for
 
     config = preset_for(size).with_changes(**options)
     if tokens is not None:
@@ -245,7 +245,7 @@ def _run_with_progress(trainer: Any, is_main: bool) -> TrainResult:
 
 
 def _plan_text(plan: TrainingPlan, size: str, world_size: int, device: str) -> str:
-    from keyboard_lm_training.plan import format_seconds
+    from keyboard_lm_training.run.plan import format_seconds
 
     return (
         f"{size}: {plan.parameters / 1e6:,.1f} M parameters, {plan.tokens / 1e6:,.1f} M tokens "

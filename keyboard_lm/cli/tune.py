@@ -11,10 +11,10 @@ from keyboard_lm.cli.training_run import configured, require_training_extra, run
 from keyboard_lm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from keyboard_lm_training.devices import Placement
-    from keyboard_lm_training.train_config import TrainConfig
-    from keyboard_lm_training.training_data import TrainingData
-    from keyboard_lm_training.tune import Tuning
+    from keyboard_lm_training.run.devices import Placement
+    from keyboard_lm_training.run.train_config import TrainConfig
+    from keyboard_lm_training.run.training_data import TrainingData
+    from keyboard_lm_training.teach.tune import Tuning
 
 # A short run that moves weights by a few steps of their grid; given options win.
 _DEFAULTS: dict[str, Any] = {
@@ -55,8 +55,8 @@ def command(
     if initial_folder is not None:
         raise ConfigError("a tuning run starts from CHECKPOINT; leave --init out")
     require_training_extra()
-    from keyboard_lm_training.distill import load_teacher
-    from keyboard_lm_training.tune import TuneOptions
+    from keyboard_lm_training.teach.distill import load_teacher
+    from keyboard_lm_training.teach.tune import TuneOptions
 
     full = load_teacher(checkpoint)
     tune_options = TuneOptions(scheme, alpha=alpha)
@@ -64,7 +64,7 @@ def command(
     config = configured(size, tokens, {**_DEFAULTS, **given})
 
     def make_objective(config: TrainConfig, training_data: TrainingData, place: Placement) -> Tuning:
-        from keyboard_lm_training.tune import Tuning
+        from keyboard_lm_training.teach.tune import Tuning
 
         return Tuning(full, tune_options)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
-from keyboard_lm.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.cli.learned import check_learned
+from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.errors import KeyboardLMError, MissingExtraError
-from keyboard_lm.layout import layout_names
-from keyboard_lm.session import SessionOptions
-from keyboard_lm.suggester import SuggesterOptions
+from keyboard_lm.keyboard.session import SessionOptions
+from keyboard_lm.keyboard.suggester import SuggesterOptions
+from keyboard_lm.touch.layout import layout_names
 
 
 @click.command()

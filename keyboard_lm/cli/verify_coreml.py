@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm import checkpoint as checkpoints
 from keyboard_lm.errors import MissingExtraError, PackageError
+from keyboard_lm.network import checkpoint as checkpoints
 
 
 @click.command()
@@ -32,8 +32,8 @@ def command(package: Path, checkpoint: Path | None, second_opinion: bool, as_jso
         import torch  # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtraError("torch", "coreml") from None
-    from keyboard_lm_coreml.package import Package, find_package
-    from keyboard_lm_coreml.parity import check_package, require_passed
+    from keyboard_lm_coreml.check.ladder import check_package, require_passed
+    from keyboard_lm_coreml.package.package import Package, find_package
 
     path = find_package(package)
     opened = Package(path)
@@ -41,8 +41,8 @@ def command(package: Path, checkpoint: Path | None, second_opinion: bool, as_jso
     rungs = check_package(path, source, on_stage=_say)
     opinions: dict[str, object] = {}
     if second_opinion:
-        from keyboard_lm_coreml.core_ai import is_installed
-        from keyboard_lm_coreml.second_opinion import ask_coremltools
+        from keyboard_lm_coreml.check.core_ai import is_installed
+        from keyboard_lm_coreml.check.second_opinion import ask_coremltools
 
         try:
             _say("asking coremltools")
@@ -78,7 +78,7 @@ def _say(stage: str) -> None:
 
 
 def _source(path: Path, user: dict[str, str] | object) -> checkpoints.Checkpoint:
-    from keyboard_lm_coreml.names import META_CHECKPOINT
+    from keyboard_lm_coreml.package.names import META_CHECKPOINT
 
     bundled = checkpoints.Checkpoint.load(checkpoints.bundled_folder())
     wanted = user.get(META_CHECKPOINT) if hasattr(user, "get") else None
@@ -86,11 +86,11 @@ def _source(path: Path, user: dict[str, str] | object) -> checkpoints.Checkpoint
 
 
 def _core_ai(path: Path, source: checkpoints.Checkpoint) -> dict[str, float]:
-    from keyboard_lm_coreml.contract import read_contract
-    from keyboard_lm_coreml.core_ai import CoreAIRunner
-    from keyboard_lm_coreml.package import Package
-    from keyboard_lm_coreml.package_weights import read_weights
-    from keyboard_lm_coreml.parity import check_package
+    from keyboard_lm_coreml.check.core_ai import CoreAIRunner
+    from keyboard_lm_coreml.check.ladder import check_package
+    from keyboard_lm_coreml.check.package_weights import read_weights
+    from keyboard_lm_coreml.package.contract import read_contract
+    from keyboard_lm_coreml.package.package import Package
 
     package = Package(path)
     contract = read_contract(package, source.config)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from keyboard_lm.bar import Correction as Correction
-from keyboard_lm.bar import Taps as Taps
+from keyboard_lm.keyboard.bar import Correction as Correction
+from keyboard_lm.keyboard.bar import Taps as Taps
 
 _UNDER_CURSOR = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?\Z")
 

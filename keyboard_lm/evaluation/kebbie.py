@@ -21,12 +21,12 @@ from functools import cache
 from typing import Any, cast
 
 from keyboard_lm.backends import DEFAULT_BACKEND
-from keyboard_lm.checkpoint import bundled_folder
 from keyboard_lm.errors import ConfigError, KeyboardLMError
 from keyboard_lm.evaluation.engine import Bar, Engine, Taps, after_space
 from keyboard_lm.evaluation.model_subject import ModelSubject
-from keyboard_lm.layout import Tap
-from keyboard_lm.text import TextForm
+from keyboard_lm.network.checkpoint import bundled_folder
+from keyboard_lm.text.form import TextForm
+from keyboard_lm.touch.layout import Tap
 
 NUM_SLOTS = 3  # kebbie looks at the first candidate and at the first three
 KEY_SIZE = (32.0, 72.0)  # a letter key of kebbie's layout en-US, whose letter rows begin at (0, 0)

@@ -6,15 +6,15 @@ import math
 from dataclasses import replace
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.bar import Correction, Request, Slot, Taps
-from keyboard_lm.budget import BUDGET_MS, Budget, load_device
+from keyboard_lm.device.budget import BUDGET_MS, Budget, load_device
 from keyboard_lm.evaluation.engine import Bar, word_under_cursor
-from keyboard_lm.language import load_language
-from keyboard_lm.layout import load_layout
+from keyboard_lm.keyboard.bar import Correction, Request, Slot, Taps
+from keyboard_lm.keyboard.language import load_language
+from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
+from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.personal import PersonalStore
-from keyboard_lm.suggester import Suggester, SuggesterOptions
-from keyboard_lm.text import capitalise
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.text.form import capitalise
+from keyboard_lm.touch.layout import load_layout
 
 
 class KeyboardEngine:
@@ -76,5 +76,5 @@ class KeyboardEngine:
         return replace(bar, slots=tuple(slot.text for slot in slots[:num_slots] if slot.replaced == word))
 
     def _capital(self, word: str) -> Correction | None:
-        # What the text field does by itself (see `keyboard_lm.editor`).
+        # What the text field does by itself (see `keyboard_lm.keyboard.editor`).
         return Correction(word, capitalise(word)) if word in self._capital_words else None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.backends.protocol import ROOT, Backend, Logits
-from keyboard_lm.text import normalise
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.text.form import normalise
 
 MAX_CHAIN = 64  # tokens of one call: the logits (tokens x vocabulary) of more would be the largest thing in memory
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyboard_lm.backends import artefact, load_backend
-from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.evaluation.engine import Engine
 from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
 from keyboard_lm.evaluation.language_model import LanguageModelScorer
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
 from keyboard_lm.evaluation.task import Subject
+from keyboard_lm.network.checkpoint import Checkpoint
 
 MAX_SLOTS = 5
 MODEL, FULL = "model", "full"

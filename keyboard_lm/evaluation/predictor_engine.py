@@ -6,8 +6,8 @@ import math
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.evaluation.engine import Bar, Taps, word_under_cursor
-from keyboard_lm.predictor import Predictor, PredictorOptions
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.evaluation.predictor import Predictor, PredictorOptions
+from keyboard_lm.network.tokenizer import Tokenizer
 
 
 class PredictorEngine:

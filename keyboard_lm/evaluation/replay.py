@@ -13,8 +13,8 @@ from keyboard_lm.errors import DataError
 from keyboard_lm.evaluation.alignment import Pair, align, distance
 from keyboard_lm.evaluation.touch_recording import BACKSPACE, parse_recording
 from keyboard_lm.evaluation.words import WordSpan, words_of
-from keyboard_lm.layout import SPACE, Tap
-from keyboard_lm.text import normalise
+from keyboard_lm.text.form import normalise
+from keyboard_lm.touch.layout import SPACE, Tap
 
 _SILENT_KEYS = frozenset({"SHIFT", "CAPS_LOCK", "NUM_LK", "CTRL", "ALT", "ALT_GR", "WIN", "PAUSE"})
 _BACKSPACE_KEYS = frozenset({"BKSP", BACKSPACE})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keyboard_lm.errors import DataError
 from keyboard_lm.evaluation.replay import ReplayedUnit, read_replay
-from keyboard_lm.text import normalise
+from keyboard_lm.text.form import normalise
 
 SHIPPED = ("comm", "aac", "casino", "common_voice")
 _TEXT_SUFFIX = ".txt"

@@ -15,7 +15,7 @@ from keyboard_lm.errors import DataError, KeyboardLMError
 from keyboard_lm.evaluation.alignment import align
 from keyboard_lm.evaluation.noise import TapSpread
 from keyboard_lm.evaluation.touch_recording import BACKSPACE, Press, TouchRecording, parse_recording
-from keyboard_lm.layout import SPACE
+from keyboard_lm.touch.layout import SPACE
 
 MAX_MISS = 1.5  # key widths or heights from the key that was meant; a tap further off meant something else
 OUTLIER_SD = 3.0  # robust standard deviations from the median

@@ -2,8 +2,8 @@
 
 A line has ``prompt``, ``session``, ``screen`` (``height``), ``keys`` (``code``, ``x``, ``y``, ``width``, ``height``;
 from the keyboard's top left corner) and ``events`` (``type``, ``x``, ``y`` on the screen, ``code``). The keyboard is at
-the bottom of the screen. The unit of length is the letter key, as in `keyboard_lm.layout`: its width, and the distance
-between two rows.
+the bottom of the screen. The unit of length is the letter key, as in `keyboard_lm.touch.layout`: its width, and the
+distance between two rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from keyboard_lm.layout import Tap
+from keyboard_lm.touch.layout import Tap
 
 BACKSPACE = "\b"
 _PRESSES = ("mousedown", "touchstart")
@@ -28,7 +28,7 @@ class Press:
 
     Attributes:
         char: what the key that was hit types, lower-case; `BACKSPACE`; None for shift, return and other pages.
-        tap: its place, in the units of `keyboard_lm.layout`.
+        tap: its place, in the units of `keyboard_lm.touch.layout`.
     """
 
     char: str | None

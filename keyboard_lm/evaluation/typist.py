@@ -10,7 +10,7 @@ import numpy as np
 from keyboard_lm.evaluation.misspellings import Misspellings, load_misspellings
 from keyboard_lm.evaluation.noise import ErrorKind, NoiseModel, load_noise
 from keyboard_lm.evaluation.words import words_of
-from keyboard_lm.layout import SPACE, Layout, Tap, load_layout
+from keyboard_lm.touch.layout import SPACE, Layout, Tap, load_layout
 
 _APOSTROPHE = "'"
 _BRUSH_SD = 0.6  # how far, in keys, from the intended key the finger hits that brushes one more
@@ -72,7 +72,7 @@ class Typist:
         """Type a text, and return its words as they were typed; what stands between them is typed rightly.
 
         Args:
-            text: that `keyboard_lm.text.normalise` has seen.
+            text: that `keyboard_lm.text.form.normalise` has seen.
             rng: the source of every choice.
         """
         units: list[TypedUnit] = []

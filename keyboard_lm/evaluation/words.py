@@ -25,6 +25,6 @@ class WordSpan:
 
 
 def words_of(text: str) -> Iterator[WordSpan]:
-    """Yield the words of a text that `keyboard_lm.text.normalise` has seen (straight apostrophes)."""
+    """Yield the words of a text that `keyboard_lm.text.form.normalise` has seen (straight apostrophes)."""
     for match in _WORD.finditer(text):
         yield WordSpan(match.start(), match.end(), match.group())

@@ -25,7 +25,7 @@ from keyboard_lm.personal import counts
 from keyboard_lm.personal.file import PersonalStoreError
 from keyboard_lm.personal.model import MAX_ORDER
 from keyboard_lm.personal.words import START, Token
-from keyboard_lm.pieces import fold
+from keyboard_lm.text.case import fold
 
 _HEAD = {"format": "keyboard-lm personal store", "version": 1}
 

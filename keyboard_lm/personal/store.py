@@ -12,13 +12,13 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Literal, TypeVar
 
+from keyboard_lm.decoding.search import Word
 from keyboard_lm.personal import archive, counts
 from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
 from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
 from keyboard_lm.personal.words import Token, contexts, history, key_of
-from keyboard_lm.pieces import fold
-from keyboard_lm.search import Word
-from keyboard_lm.text import normalise
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import normalise
 
 Source = Literal["typed", "accepted", "restored"]
 Result = TypeVar("Result")
@@ -75,8 +75,8 @@ class PersonalStore:
 
     A learned word is in the file when `learn` returns. A word that nobody knows is learned when it is seen again; until
     then it is in no answer. Answers depend on what was learned, not on the time: the clock only tells two sightings
-    apart. Words are form tokens (`keyboard_lm.text`) with sentence capitals taken off, contexts the form tokens before
-    them in the same message, punctuation included. To be used from one thread.
+    apart. Words are form tokens (`keyboard_lm.text.form`) with sentence capitals taken off, contexts the form tokens
+    before them in the same message, punctuation included. To be used from one thread.
 
     Args:
         file: where everything is kept.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keyboard_lm.pieces import fold
-from keyboard_lm.text import TextForm, is_word, normalise, token_kind
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import TextForm, is_word, normalise, token_kind
 
 START = "<s>"  # the beginning of a sentence, as a word of a context; no word looks like it
 HISTORY_LENGTH = 2

@@ -15,11 +15,11 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 from keyboard_lm.errors import KeyboardLMError
-from keyboard_lm.layout import SPACE, Tap
 from keyboard_lm.simulator.keyboard import Keyboard
 from keyboard_lm.simulator.keys import KeyPage, Page
 from keyboard_lm.simulator.panels import Figures, Latency, MessageField, SentMessages, SuggestionBar
 from keyboard_lm.simulator.phone import Phone
+from keyboard_lm.touch.layout import SPACE, Tap
 
 MIN_COLUMNS, MIN_LINES = 40, 16
 _WIDE_COLUMNS = 76  # from here on the figures have room beside the phone

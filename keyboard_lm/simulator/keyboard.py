@@ -13,8 +13,8 @@ from textual.color import Color
 from textual.message import Message
 from textual.widget import Widget
 
-from keyboard_lm.layout import SPACE, Tap
 from keyboard_lm.simulator.keys import Key, KeyPage
+from keyboard_lm.touch.layout import SPACE, Tap
 
 _KEY, _LIKELY, _OTHER = Color.parse("#3b4252"), Color.parse("#1aa37a"), Color.parse("#2b303b")
 _PRESSED = Color.parse("#88c0d0")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyboard_lm.layout import SPACE, Layout, Tap
+from keyboard_lm.touch.layout import SPACE, Layout, Tap
 
 Action = Literal["type", "shift", "backspace", "page", "send"]
 Page = Literal["letters", "symbols"]

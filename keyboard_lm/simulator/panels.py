@@ -9,8 +9,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Sparkline, Static
 
-from keyboard_lm.bar import Slot
-from keyboard_lm.cost_model import cost_model
+from keyboard_lm.device.cost_model import cost_model
+from keyboard_lm.keyboard.bar import Slot
 from keyboard_lm.simulator.phone import Phone
 
 _GHOST, _LABEL, _SENT = "dim italic", "dim", "on #1f6f5c"

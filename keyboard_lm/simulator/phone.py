@@ -6,10 +6,9 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from keyboard_lm.bar import Answer
-from keyboard_lm.budget import CallCost, device_names, load_device
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
-from keyboard_lm.events import (
+from keyboard_lm.device.budget import CallCost, device_names, load_device
+from keyboard_lm.keyboard.bar import Answer
+from keyboard_lm.keyboard.events import (
     Backspaced,
     CursorMoved,
     Event,
@@ -20,9 +19,10 @@ from keyboard_lm.events import (
     TextChanged,
     Typed,
 )
-from keyboard_lm.graphemes import cluster_start, is_break
-from keyboard_lm.layout import Layout, Tap, load_layout
-from keyboard_lm.session import Session, SessionOptions
+from keyboard_lm.keyboard.session import Session, SessionOptions
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.text.graphemes import cluster_start, is_break
+from keyboard_lm.touch.layout import Layout, Tap, load_layout
 
 
 class Phone:

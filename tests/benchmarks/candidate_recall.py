@@ -25,20 +25,20 @@ from typing import Any
 import numpy as np
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.boundaries import Boundaries
-from keyboard_lm.candidates import Candidate, CandidateOptions, CandidateSearch
-from keyboard_lm.channel import Channel, load_channel_parameters
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.corrector import Corrector, CorrectorOptions
+from keyboard_lm.correction.candidates import Candidate, CandidateOptions, CandidateSearch
+from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
+from keyboard_lm.decoding.boundaries import Boundaries
 from keyboard_lm.evaluation.estimate import Counts, Metric, estimate, ratio
 from keyboard_lm.evaluation.noise import ErrorKind
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, sample, shipped_texts
 from keyboard_lm.evaluation.typist import TypedUnit, load_typist
-from keyboard_lm.layout import SPACE, load_layout
-from keyboard_lm.lexicon import Lexicon, load_lexicon
-from keyboard_lm.pieces import fold
-from keyboard_lm.text import capitalise
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import capitalise
+from keyboard_lm.touch.channel import Channel, load_channel_parameters
+from keyboard_lm.touch.layout import SPACE, load_layout
+from keyboard_lm.words.lexicon import Lexicon, load_lexicon
 
 LEVELS = ("typical", "heavy")
 RANKS = (1, 5, 24)

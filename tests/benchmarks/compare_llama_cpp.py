@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from keyboard_lm.backends.llama_cpp import LlamaCppBackend
 from keyboard_lm.backends.onnx import OnnxBackend
-from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.interop.gguf import export_file
-from keyboard_lm.interop.llama_cpp import LlamaCppBackend
-from keyboard_lm.reference import reference_logits
+from keyboard_lm.export.gguf import export_file
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.reference import reference_logits
 
 FIRST_LENGTH, LAST_LENGTH = 32, 64  # decode steps are timed at these cache lengths
 SKIPPED_STEPS = 4  # at each turn's start, while the caches still hold the other engine's weights

@@ -24,10 +24,10 @@ from safetensors.numpy import save_file
 from sentencepiece import SentencePieceTrainer
 
 from keyboard_lm.backends.torch import TorchBackend
-from keyboard_lm.checkpoint import weight_shapes
-from keyboard_lm.config import model_size
 from keyboard_lm.evaluation.texts import shipped_texts
-from keyboard_lm.interop.hf import hf_config, import_folder
+from keyboard_lm.export.hf import hf_config, import_folder
+from keyboard_lm.network.checkpoint import weight_shapes
+from keyboard_lm.network.config import model_size
 
 
 def write_tokenizer(path: Path, vocab_size: int) -> None:

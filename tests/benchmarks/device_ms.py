@@ -16,11 +16,11 @@ from itertools import count
 import numpy as np
 from keystrokes import messages
 
-from keyboard_lm.budget import device_names
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.cost_model import cost_model
-from keyboard_lm.events import FieldStarted, Typed
-from keyboard_lm.session import Session, SessionOptions
+from keyboard_lm.device.budget import device_names
+from keyboard_lm.device.cost_model import cost_model
+from keyboard_lm.keyboard.events import FieldStarted, Typed
+from keyboard_lm.keyboard.session import Session, SessionOptions
 
 DEVICES = ("iphone-12", "iphone-15-pro", "iphone-17-pro")
 

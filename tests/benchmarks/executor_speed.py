@@ -38,13 +38,13 @@ def main() -> None:
         os.environ[name] = str(asked.threads)
 
     import torch
-    from keyboard_lm_coreml.backend import CoreMLBackend
-    from keyboard_lm_coreml.contract import check_digests, read_contract
-    from keyboard_lm_coreml.package import Package, find_package
-    from keyboard_lm_coreml.runners import ExecutorRunner
+    from keyboard_lm_coreml.execute.backend import CoreMLBackend
+    from keyboard_lm_coreml.execute.runners import ExecutorRunner
+    from keyboard_lm_coreml.package.contract import check_digests, read_contract
+    from keyboard_lm_coreml.package.package import Package, find_package
 
     from keyboard_lm.backends import load_backend
-    from keyboard_lm.checkpoint import Checkpoint, bundled_folder
+    from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
     torch.set_num_threads(asked.threads)
     checkpoint = Checkpoint.load(asked.checkpoint or bundled_folder())

@@ -3,7 +3,7 @@
     python tests/benchmarks/fit_cost_model.py [--write]
 
 Prints what was published beside what a model says that was fitted without that chip, as Markdown, the coefficients
-fitted to all, and one JSON line last. `--write` puts the coefficients into `keyboard_lm/cost_model.toml` and the tables
+fitted to all, and one JSON line last. `--write` puts the coefficients into `keyboard_lm/device/cost_model.toml` and the tables
 into `docs/cost_model.md`, between its marks.
 """
 
@@ -15,12 +15,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from keyboard_lm_coreml.cost_fit import PRIORS, Prediction, fit, leave_one_chip_out, published, uncertainty
+from keyboard_lm_coreml.cost.cost_fit import PRIORS, Prediction, fit, leave_one_chip_out, published, uncertainty
 
-from keyboard_lm.cost_model import CostModel
+from keyboard_lm.device.cost_model import CostModel
 
 ROOT = Path(__file__).parents[2]
-COEFFICIENTS = ROOT / "keyboard_lm" / "cost_model.toml"
+COEFFICIENTS = ROOT / "keyboard_lm" / "device" / "cost_model.toml"
 DOCUMENT = ROOT / "docs" / "cost_model.md"
 MARKS = "<!-- fit: begin -->\n", "<!-- fit: end -->"
 HEADER = """\

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from keyboard_lm_coreml.executor import Executor
-from keyboard_lm_coreml.package import Package
+from keyboard_lm_coreml.execute.executor import Executor
+from keyboard_lm_coreml.package.package import Package
 
 from keyboard_lm.errors import PackageError
 

@@ -25,8 +25,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
-from keyboard_lm.bar import Answer, Slot
-from keyboard_lm.events import (
+from keyboard_lm.keyboard.bar import Answer, Slot
+from keyboard_lm.keyboard.events import (
     Backspaced,
     CursorMoved,
     Edit,
@@ -38,11 +38,11 @@ from keyboard_lm.events import (
     TextChanged,
     Typed,
 )
-from keyboard_lm.graphemes import cluster_start
-from keyboard_lm.layout import Tap
-from keyboard_lm.pieces import fold
-from keyboard_lm.session import Session, SessionOptions
-from keyboard_lm.text import normalise
+from keyboard_lm.keyboard.session import Session, SessionOptions
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import normalise
+from keyboard_lm.text.graphemes import cluster_start
+from keyboard_lm.touch.layout import Tap
 
 FRAGMENTS = (
     *(

@@ -25,13 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keyboard_lm.bar import Answer
-from keyboard_lm.channel import TapModel
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.texts import load_texts, shipped_texts
-from keyboard_lm.events import FieldStarted, Typed
-from keyboard_lm.layout import Layout, Tap, load_layout
-from keyboard_lm.session import Session, SessionOptions
+from keyboard_lm.keyboard.bar import Answer
+from keyboard_lm.keyboard.events import FieldStarted, Typed
+from keyboard_lm.keyboard.session import Session, SessionOptions
+from keyboard_lm.touch.channel import TapModel
+from keyboard_lm.touch.layout import Layout, Tap, load_layout
 
 
 def messages(data: str | None) -> Iterator[str]:

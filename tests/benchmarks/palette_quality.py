@@ -25,16 +25,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keyboard_lm_coreml.activations import Activations
-from keyboard_lm_coreml.recipe import Recipe, Rule, shipped_recipe
-from keyboard_lm_coreml.stored import TABLE, StoredWeights, store_weights
+from keyboard_lm_coreml.convert.activations import Activations
+from keyboard_lm_coreml.convert.recipe import Recipe, Rule, shipped_recipe
+from keyboard_lm_coreml.convert.stored import TABLE, StoredWeights, store_weights
 
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.estimate import Estimate
 from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Results
 from keyboard_lm.evaluation.texts import sample, shipped_texts
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "coreml" / "README.md"
@@ -95,11 +95,11 @@ def variants() -> list[Variant]:
 def measure(folder: Path, variant: Variant, activations: Activations, limit: int) -> tuple[str, int, Results, float]:
     """Store a checkpoint's weights one way and evaluate them."""
     from keyboard_lm.backends.onnx import OnnxBackend
+    from keyboard_lm.backends.onnx_format import GRAPH_FORMAT, META_FORMAT
     from keyboard_lm.evaluation.language_model import LanguageModelScorer
     from keyboard_lm.evaluation.predictor_engine import PredictorEngine
     from keyboard_lm.evaluation.task import Subject
-    from keyboard_lm.onnx_format import GRAPH_FORMAT, META_FORMAT
-    from keyboard_lm.onnx_graph import build_graph
+    from keyboard_lm.export.onnx_graph import build_graph
 
     began = time.perf_counter()
     checkpoint = Checkpoint.load(folder)
@@ -224,7 +224,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
 
-    from keyboard_lm_coreml.activations import measure as look
+    from keyboard_lm_coreml.convert.activations import measure as look
 
     from keyboard_lm.backends.torch import load_model
 

@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.decoding.search import SearchOptions, Word
 from keyboard_lm.evaluation.estimate import Counts, Metric, difference, estimate, ratio
+from keyboard_lm.evaluation.predictor import Predictor, PredictorOptions
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts
 from keyboard_lm.evaluation.words import words_of
+from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.personal import PersonalOptions, PersonalStore
-from keyboard_lm.pieces import fold
-from keyboard_lm.predictor import Predictor, PredictorOptions
-from keyboard_lm.search import SearchOptions, Word
+from keyboard_lm.text.case import fold
 
 NUM_MODEL_WORDS = 40  # of the model's that are mixed
 SECONDS_PER_MESSAGE = 120.0  # the texts have no times; a message apart is a sighting apart

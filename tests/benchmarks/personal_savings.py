@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.estimate import Counts, Metric, difference, estimate
 from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
@@ -25,9 +24,10 @@ from keyboard_lm.evaluation.savings import KeystrokeSavings
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.texts import load_texts
 from keyboard_lm.evaluation.typist import load_typist
-from keyboard_lm.language import load_language
+from keyboard_lm.keyboard.language import load_language
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
-from keyboard_lm.text import split_marks
+from keyboard_lm.text.form import split_marks
 
 SECONDS_PER_MESSAGE = 120.0  # the texts have no times; a message apart is a sighting apart
 PARTS = ("all", "first third", "last third")

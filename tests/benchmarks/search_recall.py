@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.boundaries import Boundaries
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli.table import format_table
+from keyboard_lm.decoding.boundaries import Boundaries
+from keyboard_lm.decoding.search import SearchOptions, SearchResult, find_words
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, shipped_texts
 from keyboard_lm.evaluation.words import words_of
-from keyboard_lm.pieces import fold
-from keyboard_lm.search import SearchOptions, SearchResult, find_words
-from keyboard_lm.text import TypedText
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import TypedText
 
 BARS = {"bar of 3": 3, "bar of 5": 5}
 WIDEST = "wide"

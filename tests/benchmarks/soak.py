@@ -26,8 +26,8 @@ from typed_through import keystrokes
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.texts import load_texts, shipped_texts
 from keyboard_lm.evaluation.typist import load_typist
-from keyboard_lm.events import Backspaced, FieldStarted, SlotAccepted
-from keyboard_lm.session import Session, SessionOptions
+from keyboard_lm.keyboard.events import Backspaced, FieldStarted, SlotAccepted
+from keyboard_lm.keyboard.session import Session, SessionOptions
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 

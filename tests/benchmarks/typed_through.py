@@ -15,14 +15,14 @@ from dataclasses import replace
 import numpy as np
 
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.corrector import CorrectorOptions
+from keyboard_lm.correction.corrector import CorrectorOptions
+from keyboard_lm.decoding.inline import InlineOptions
 from keyboard_lm.evaluation.texts import load_texts, sample, shipped_texts
 from keyboard_lm.evaluation.typist import Typist, load_typist
-from keyboard_lm.events import FieldStarted, Typed
-from keyboard_lm.inline import InlineOptions
-from keyboard_lm.session import Session, SessionOptions
-from keyboard_lm.suggester import SuggesterOptions
-from keyboard_lm.text import normalise
+from keyboard_lm.keyboard.events import FieldStarted, Typed
+from keyboard_lm.keyboard.session import Session, SessionOptions
+from keyboard_lm.keyboard.suggester import SuggesterOptions
+from keyboard_lm.text.form import normalise
 
 NEVER = 1e300
 

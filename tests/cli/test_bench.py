@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from keyboard_lm.bench.bandwidth import measure_bandwidth
 from keyboard_lm.bench.decode import step_bytes
 from keyboard_lm.bench.repeat import Timing, time_calls
-from keyboard_lm.blockwise import quantize
-from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.cli import main
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.quantize.blockwise import quantize
 
 
 def bench(*arguments: str) -> Result:
@@ -43,7 +43,7 @@ def test_cold_start_sees_a_whole_process_without_torch(tiny_checkpoint: Path) ->
 
 
 def test_training_reports_utilisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    throughput = pytest.importorskip("keyboard_lm_training.throughput")
+    throughput = pytest.importorskip("keyboard_lm_training.run.throughput")
     preset = throughput.preset_for("2m").with_changes(seq_len=8, batch_tokens=16, micro_batch=1)
     monkeypatch.setattr(throughput, "preset_for", lambda size: preset)
     speed = json.loads(bench("--only", "training", "--json").stdout)["training"]
@@ -52,7 +52,7 @@ def test_training_reports_utilisation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_is_skipped_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "keyboard_lm_training.throughput", None)
+    monkeypatch.setitem(sys.modules, "keyboard_lm_training.run.throughput", None)
     result = bench("--only", "training")
     assert "not measured: needs keyboard-lm[train]" in result.stdout
     assert json.loads(result.stdout.splitlines()[-1])["training"] is None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from keyboard_lm_training.shards import CorpusManifest
+from keyboard_lm_training.corpus.shards import CorpusManifest
 
 from keyboard_lm.cli import main
 

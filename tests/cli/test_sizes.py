@@ -7,7 +7,7 @@ import json
 from click.testing import CliRunner
 
 from keyboard_lm.cli import main
-from keyboard_lm.config import model_sizes
+from keyboard_lm.network.config import model_sizes
 
 
 def test_the_table_has_a_row_for_every_size() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from keyboard_lm.checkpoint import CONFIG_FILE, INDEX_FILE, ONNX_INT4_FILE
 from keyboard_lm.cli import main
-from keyboard_lm.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
+from keyboard_lm.network.checkpoint import CONFIG_FILE, INDEX_FILE, ONNX_INT4_FILE
+from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
 
 BAR_LINES = (2, 3)  # the words, perhaps ghost text, then what it took
 Suggest = Callable[..., Result]

@@ -46,7 +46,7 @@ def test_dry_run_prints_the_plan_and_writes_no_run(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("spelling", ["1.1b", "1_1B"])
 def test_every_spelling_of_a_size_has_its_recipe(spelling: str) -> None:
-    train_config = pytest.importorskip("keyboard_lm_training.train_config")
+    train_config = pytest.importorskip("keyboard_lm_training.run.train_config")
     config = train_config.preset_for(spelling)
     assert (config.size, config.optimizer, config.seq_len) == ("1_1b", "adamw", 2048)
 

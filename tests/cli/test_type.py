@@ -18,18 +18,18 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from keyboard_lm.bar import Answer, Ghost
-from keyboard_lm.budget import device_names, load_device
-from keyboard_lm.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.cli import main
+from keyboard_lm.device.budget import device_names, load_device
 from keyboard_lm.errors import KeyboardLMError
-from keyboard_lm.events import FieldStarted
-from keyboard_lm.layout import layout_names, load_layout
+from keyboard_lm.keyboard.bar import Answer, Ghost
+from keyboard_lm.keyboard.events import FieldStarted
+from keyboard_lm.keyboard.session import SessionOptions
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
-from keyboard_lm.session import SessionOptions
 from keyboard_lm.simulator.app import MIN_COLUMNS, MIN_LINES, Simulator
 from keyboard_lm.simulator.keys import KeyPage
 from keyboard_lm.simulator.phone import Phone
+from keyboard_lm.touch.layout import layout_names, load_layout
 
 NUM_SLOTS = 3
 Steps = Callable[[Pilot[None]], Awaitable[None]]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.network.checkpoint import Checkpoint
 
 warnings.filterwarnings("ignore", module="coremltools")
 
@@ -25,7 +25,7 @@ class Exported(NamedTuple):
 def exported(tmp_path_factory: pytest.TempPathFactory, make_checkpoint) -> Exported:
     """A bundle of the tiny network at 4 bits with three functions; shared, so it is not to be changed."""
     pytest.importorskip("coremltools")
-    from keyboard_lm_coreml.export import ExportOptions, export_bundle
+    from keyboard_lm_coreml.export.export import ExportOptions, export_bundle
 
     folder = tmp_path_factory.mktemp("coreml")
     checkpoint = make_checkpoint(folder / "tiny")

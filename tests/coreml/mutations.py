@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from keyboard_lm_coreml.protobuf import MalformedError, fields
+from keyboard_lm_coreml.package.protobuf import MalformedError, fields
 
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"

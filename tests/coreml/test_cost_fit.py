@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from keyboard_lm_coreml.cost_fit import PRIORS, fit, leave_one_chip_out, parse_published, published, uncertainty
+from keyboard_lm_coreml.cost.cost_fit import PRIORS, fit, leave_one_chip_out, parse_published, published, uncertainty
 
-from keyboard_lm.cost_model import chips, cost_model
+from keyboard_lm.device.cost_model import chips, cost_model
 from keyboard_lm.errors import ConfigError
 
 ROW = {"model": "m", "chip": "A14", "runtime": "coreml", "layers": 1, "read_mb": 1.0, "gmacs": 1.0, "ms": 1.0}

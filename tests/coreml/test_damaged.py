@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keyboard_lm_coreml.executor import Executor
-from keyboard_lm_coreml.package import Package
-from keyboard_lm_coreml.protobuf import fields
+from keyboard_lm_coreml.execute.executor import Executor
+from keyboard_lm_coreml.package.package import Package
+from keyboard_lm_coreml.package.protobuf import fields
 
 from keyboard_lm.errors import PackageError
 

@@ -12,32 +12,32 @@ pytest.importorskip("coremltools")
 torch = pytest.importorskip("torch")
 
 from click.testing import CliRunner  # noqa: E402
-from keyboard_lm_coreml import names  # noqa: E402
-from keyboard_lm_coreml.activations import measure  # noqa: E402
-from keyboard_lm_coreml.backend import CoreMLBackend  # noqa: E402
-from keyboard_lm_coreml.bundle import MANIFEST_FILE, PACKAGE_NAME, read_manifest  # noqa: E402
-from keyboard_lm_coreml.contract import Contract, Entry  # noqa: E402
+from keyboard_lm_coreml.check.ladder import AneRunner, check_package, require_passed, walk  # noqa: E402
+from keyboard_lm_coreml.check.package_weights import PackageWeights, read_weights  # noqa: E402
 from keyboard_lm_coreml.convert import convert  # noqa: E402
-from keyboard_lm_coreml.export import (  # noqa: E402
+from keyboard_lm_coreml.convert.activations import measure  # noqa: E402
+from keyboard_lm_coreml.convert.recipe import Recipe, Rule, shipped_recipe  # noqa: E402
+from keyboard_lm_coreml.convert.stored import store_weights  # noqa: E402
+from keyboard_lm_coreml.execute.backend import CoreMLBackend  # noqa: E402
+from keyboard_lm_coreml.execute.runners import ExecutorRunner  # noqa: E402
+from keyboard_lm_coreml.export.bundle import MANIFEST_FILE, PACKAGE_NAME, read_manifest  # noqa: E402
+from keyboard_lm_coreml.export.export import (  # noqa: E402
     ExportOptions,
     export_bundle,
     head_parts,
     plan_contract,
     shrink_for,
 )
-from keyboard_lm_coreml.package import Package  # noqa: E402
-from keyboard_lm_coreml.package_weights import PackageWeights, read_weights  # noqa: E402
-from keyboard_lm_coreml.parity import AneRunner, check_package, require_passed, walk  # noqa: E402
-from keyboard_lm_coreml.recipe import Recipe, Rule, shipped_recipe  # noqa: E402
-from keyboard_lm_coreml.runners import ExecutorRunner  # noqa: E402
-from keyboard_lm_coreml.stored import store_weights  # noqa: E402
+from keyboard_lm_coreml.package import names  # noqa: E402
+from keyboard_lm_coreml.package.contract import Contract, Entry  # noqa: E402
+from keyboard_lm_coreml.package.package import Package  # noqa: E402
 
 from keyboard_lm.backends import load_backend  # noqa: E402
 from keyboard_lm.backends.torch import TorchBackend, load_model  # noqa: E402
-from keyboard_lm.checkpoint import Checkpoint, save_checkpoint, weight_shapes  # noqa: E402
 from keyboard_lm.cli import main  # noqa: E402
 from keyboard_lm.errors import CheckpointError, ConfigError, PackageError  # noqa: E402
-from keyboard_lm.model import OpenELM  # noqa: E402
+from keyboard_lm.network.checkpoint import Checkpoint, save_checkpoint, weight_shapes  # noqa: E402
+from keyboard_lm.network.model import OpenELM  # noqa: E402
 
 _SMALL = ExportOptions(shipped_recipe(16), 64, ("decode",))
 
@@ -174,7 +174,7 @@ def test_a_package_that_computes_something_else_is_not_kept(make_checkpoint, tmp
 
 
 def test_a_graph_that_is_not_the_network_is_not_kept(make_checkpoint, tmp_path, monkeypatch):
-    from keyboard_lm_coreml import ane_model
+    from keyboard_lm_coreml.convert import ane_model
 
     checkpoint = make_checkpoint(tmp_path / "tiny")
     monkeypatch.setattr(ane_model, "rotate", lambda x, cos, sin: x * cos)
@@ -226,7 +226,7 @@ def test_the_network_for_the_neural_engine_is_the_network(make_checkpoint, tmp_p
 
 
 def test_a_cut_table_is_converted(make_checkpoint, tmp_path, monkeypatch):
-    from keyboard_lm_coreml import export
+    from keyboard_lm_coreml.export import export
 
     monkeypatch.setattr(export, "AXIS_LIMIT", 512)  # of the tiny vocabulary's 600 pieces
     checkpoint = make_checkpoint(tmp_path / "tiny")

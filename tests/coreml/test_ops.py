@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keyboard_lm_coreml.executor import Executor
-from keyboard_lm_coreml.package import Package
+from keyboard_lm_coreml.execute.executor import Executor
+from keyboard_lm_coreml.package.package import Package
 
 from keyboard_lm.errors import PackageError
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keyboard_lm_coreml import constexpr
-from keyboard_lm_coreml.data_types import BY_NAME, packed_bytes, unpack
-from keyboard_lm_coreml.package import Package, find_package, package_digest
+from keyboard_lm_coreml.package import constexpr
+from keyboard_lm_coreml.package.data_types import BY_NAME, packed_bytes, unpack
+from keyboard_lm_coreml.package.package import Package, find_package, package_digest
 
 from keyboard_lm.errors import PackageError
 
@@ -148,7 +148,7 @@ def test_int4_is_signed() -> None:
 def test_reading_imports_neither_coremltools_nor_protobuf() -> None:
     import subprocess
 
-    code = "import sys, keyboard_lm_coreml.package; print(*{m.split('.')[0] for m in sys.modules})"
+    code = "import sys, keyboard_lm_coreml.package.package; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"coremltools", "google", "torch"} & set(loaded)
 
@@ -211,7 +211,7 @@ def test_the_digest_is_that_of_program_and_weights(copy: Path) -> None:
 
 
 def test_vectors_cannot_make_a_small_file_large() -> None:
-    from keyboard_lm_coreml.protobuf import MalformedError
+    from keyboard_lm_coreml.package.protobuf import MalformedError
 
     with pytest.raises(MalformedError, match="an index stands for 1000 weights"):
         constexpr.lut_to_dense(np.zeros((4, 4), np.uint8), np.zeros((1, 1, 16, 1000), np.float16), 0)

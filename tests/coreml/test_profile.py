@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from keyboard_lm_coreml import names
-from keyboard_lm_coreml.data_types import DataType
-from keyboard_lm_coreml.package import Package, find_package
-from keyboard_lm_coreml.profile import CPU, LOAD, NEURAL_ENGINE, placement, profile_function, profile_package
-from keyboard_lm_coreml.program import Constant, Function, NamedType, Operation, TensorType
+from keyboard_lm_coreml.cost.profile import CPU, LOAD, NEURAL_ENGINE, placement, profile_function, profile_package
+from keyboard_lm_coreml.package import names
+from keyboard_lm_coreml.package.data_types import DataType
+from keyboard_lm_coreml.package.package import Package, find_package
+from keyboard_lm_coreml.package.program import Constant, Function, NamedType, Operation, TensorType
 
-from keyboard_lm.budget import load_device
-from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.cli import main
-from keyboard_lm.cost_model import chips
+from keyboard_lm.device.budget import load_device
+from keyboard_lm.device.cost_model import chips
+from keyboard_lm.network.checkpoint import Checkpoint
 
 FP16 = DataType("float16", 16, None)
 INT32 = DataType("int32", 32, None)
@@ -27,8 +27,8 @@ CHIP = chips()["A15"]
 @pytest.fixture(scope="module")
 def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("coremltools")
-    from keyboard_lm_coreml.export import ExportOptions, export_bundle
-    from keyboard_lm_coreml.recipe import shipped_recipe
+    from keyboard_lm_coreml.convert.recipe import shipped_recipe
+    from keyboard_lm_coreml.export.export import ExportOptions, export_bundle
 
     folder = tmp_path_factory.mktemp("profile") / "bundle"
     export_bundle(

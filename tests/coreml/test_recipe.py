@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keyboard_lm_coreml.activations import Activations
-from keyboard_lm_coreml.recipe import SHIPPED_BITS, Recipe, Rule, load_recipe, parse_recipe, shipped_recipe
-from keyboard_lm_coreml.stored import TABLE, ane_names, store_weights
+from keyboard_lm_coreml.convert.activations import Activations
+from keyboard_lm_coreml.convert.recipe import SHIPPED_BITS, Recipe, Rule, load_recipe, parse_recipe, shipped_recipe
+from keyboard_lm_coreml.convert.stored import TABLE, ane_names, store_weights
 
 from keyboard_lm.errors import ConfigError
 
@@ -14,7 +14,7 @@ _QKV = "transformer.layers.0.attn.qkv_proj.weight"
 
 
 def random_weights(config, seed=0):
-    from keyboard_lm.checkpoint import weight_shapes
+    from keyboard_lm.network.checkpoint import weight_shapes
 
     rng = np.random.default_rng(seed)
     return {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}

@@ -12,20 +12,20 @@ pytest.importorskip("coremltools")
 torch = pytest.importorskip("torch")
 
 from click.testing import CliRunner  # noqa: E402
-from keyboard_lm_coreml import names  # noqa: E402
-from keyboard_lm_coreml.ane_model import AneModel  # noqa: E402
-from keyboard_lm_coreml.backend import CoreMLBackend  # noqa: E402
-from keyboard_lm_coreml.contract import read_contract  # noqa: E402
-from keyboard_lm_coreml.core_ai import CoreAIRunner, is_installed  # noqa: E402
-from keyboard_lm_coreml.package import Package, find_package  # noqa: E402
-from keyboard_lm_coreml.package_weights import read_weights  # noqa: E402
-from keyboard_lm_coreml.parity import check_package, require_passed  # noqa: E402
-from keyboard_lm_coreml.runners import ExecutorRunner  # noqa: E402
-from keyboard_lm_coreml.second_opinion import ask_coremltools  # noqa: E402
+from keyboard_lm_coreml.check.core_ai import CoreAIRunner, is_installed  # noqa: E402
+from keyboard_lm_coreml.check.ladder import check_package, require_passed  # noqa: E402
+from keyboard_lm_coreml.check.package_weights import read_weights  # noqa: E402
+from keyboard_lm_coreml.check.second_opinion import ask_coremltools  # noqa: E402
+from keyboard_lm_coreml.convert.ane_model import AneModel  # noqa: E402
+from keyboard_lm_coreml.execute.backend import CoreMLBackend  # noqa: E402
+from keyboard_lm_coreml.execute.runners import ExecutorRunner  # noqa: E402
+from keyboard_lm_coreml.package import names  # noqa: E402
+from keyboard_lm_coreml.package.contract import read_contract  # noqa: E402
+from keyboard_lm_coreml.package.package import Package, find_package  # noqa: E402
 
-from keyboard_lm.checkpoint import Checkpoint  # noqa: E402
 from keyboard_lm.cli import main  # noqa: E402
 from keyboard_lm.errors import ContextLengthError, PackageError  # noqa: E402
+from keyboard_lm.network.checkpoint import Checkpoint  # noqa: E402
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.torch import TorchBackend
-from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.cli import main
-from keyboard_lm.config import ModelConfig
 from keyboard_lm.errors import CheckpointError, ConfigError
+from keyboard_lm.evaluation.parity import compare, logits_of, measure, prompts
 from keyboard_lm.evaluation.texts import shipped_texts
-from keyboard_lm.interop import gguf, mlx
-from keyboard_lm.interop.parity import compare, logits_of, measure, prompts
-from keyboard_lm.mlx_format import group_size
+from keyboard_lm.export import gguf, mlx
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.config import ModelConfig
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_rows_that_mlx_has_no_group_for_are_refused() -> None:
 def test_llama_cpp_computes_what_the_weights_say(checkpoint: Checkpoint, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("gguf")
     pytest.importorskip("llama_cpp")
-    from keyboard_lm.interop.llama_cpp import LlamaCppBackend
+    from keyboard_lm.backends.llama_cpp import LlamaCppBackend
 
     assert gguf.export_file(checkpoint, tmp_path / "model.gguf", kind) == (tmp_path / "model.gguf").stat().st_size
     backend = LlamaCppBackend(tmp_path / "model.gguf", checkpoint.config)
@@ -135,7 +135,7 @@ def test_the_doctor_knows_what_is_installed() -> None:
 
 def test_the_core_imports_none_of_it() -> None:
     script = (
-        "import sys; from keyboard_lm.session import Session; from keyboard_lm.events import Typed;"
+        "import sys; from keyboard_lm.keyboard.session import Session; from keyboard_lm.keyboard.events import Typed;"
         "s = Session.open(); s.apply(Typed('a')); s.suggest();"
         "print([n for n in ('torch', 'mlx', 'mlx_lm', 'gguf', 'llama_cpp', 'coremltools', 'safetensors', 'onnx')"
         " if n in sys.modules])"

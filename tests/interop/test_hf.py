@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keyboard_lm.checkpoint import Checkpoint
-from keyboard_lm.config import model_size
 from keyboard_lm.errors import CheckpointError, ConfigError, KeyboardLMError
-from keyboard_lm.interop.hf import export_folder, hf_config, import_folder, read_config
-from keyboard_lm.reference import reference_logits
+from keyboard_lm.export.hf import export_folder, hf_config, import_folder, read_config
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.config import model_size
+from keyboard_lm.network.reference import reference_logits
 
 st = pytest.importorskip("safetensors.numpy")
 

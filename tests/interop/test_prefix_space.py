@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from sentencepiece import SentencePieceTrainer
 
-from keyboard_lm.checkpoint import Checkpoint, weight_shapes
 from keyboard_lm.cli import main
-from keyboard_lm.config import ModelConfig
-from keyboard_lm.interop.hf import hf_config, import_folder
+from keyboard_lm.export.hf import hf_config, import_folder
+from keyboard_lm.network.checkpoint import Checkpoint, weight_shapes
+from keyboard_lm.network.config import ModelConfig
 
 VOCAB_SIZE = 700
 Run = Callable[..., str]

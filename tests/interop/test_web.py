@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keyboard_lm import onnx_format as names
+from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.backends.onnx import OnnxBackend
-from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.network.checkpoint import Checkpoint
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((found for name in BROWSERS if (found := shutil.which(name))), "")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from keyboard_lm.backends.protocol import ROOT, Logits, check_fits
-from keyboard_lm.config import ModelConfig
-from keyboard_lm.text import TextForm
-from keyboard_lm.tokenizer import Tokenizer
+from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.text.form import TextForm
 
 NextLogits = Callable[[tuple[int, ...]], Logits]
 

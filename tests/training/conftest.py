@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from keyboard_lm_training.train_config import TrainConfig
+from keyboard_lm_training.run.train_config import TrainConfig
 
 
 @pytest.fixture

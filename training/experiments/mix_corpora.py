@@ -16,9 +16,9 @@ import tomllib
 from pathlib import Path
 
 import click
-from keyboard_lm_training.shards import CorpusManifest
+from keyboard_lm_training.corpus.shards import CorpusManifest
 
-from keyboard_lm.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
+from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
 
 
 @click.command()

@@ -19,9 +19,9 @@ import click
 import numpy as np
 import torch
 import torch.nn.functional as F
-from keyboard_lm_training.devices import Placement
-from keyboard_lm_training.distill import load_network, load_teacher
-from keyboard_lm_training.training_data import TrainingData
+from keyboard_lm_training.run.devices import Placement
+from keyboard_lm_training.run.training_data import TrainingData
+from keyboard_lm_training.teach.distill import load_network, load_teacher
 from numpy.typing import NDArray
 
 ORDER = 4

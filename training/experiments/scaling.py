@@ -17,7 +17,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.checkpoint import Checkpoint
+from keyboard_lm.network.checkpoint import Checkpoint
 
 _EXPONENTS = np.linspace(0.05, 1.5, 146)
 

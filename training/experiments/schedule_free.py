@@ -12,8 +12,8 @@ from typing import Any
 
 import schedulefree
 import torch
-from keyboard_lm_training import trainer
-from keyboard_lm_training.train_config import TrainConfig
+from keyboard_lm_training.run import trainer
+from keyboard_lm_training.run.train_config import TrainConfig
 from torch import nn
 
 from keyboard_lm.cli.train import command

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 import numpy as np
-from keyboard_lm_training.shards import CorpusManifest, ShardWriter, open_shard
+from keyboard_lm_training.corpus.shards import CorpusManifest, ShardWriter, open_shard
 
-from keyboard_lm.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
+from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyboard_lm.evaluation.engine import word_under_cursor
-from keyboard_lm.text import TextForm, capitalise
+from keyboard_lm.text.form import TextForm, capitalise
 
 _FORM = TextForm()
 

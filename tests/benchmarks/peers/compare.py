@@ -21,7 +21,6 @@ from presage import PresageEngine, casing_of
 from unigram import UnigramEngine
 from word_list import read_word_list
 
-from keyboard_lm.checkpoint import bundled_folder
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.evaluation.cost import Cost, measure_cost
@@ -30,6 +29,7 @@ from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, run
 from keyboard_lm.evaluation.task import Subject
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, sample, shipped_texts
+from keyboard_lm.network.checkpoint import bundled_folder
 
 TASKS = ("next-word", "completion", "savings")
 FIGURES = (

@@ -16,7 +16,7 @@ from keyboard_lm.evaluation import kebbie as adapter
 from keyboard_lm.evaluation.engine import Bar, Correction, Taps
 from keyboard_lm.evaluation.kebbie import KebbieCorrector, corrector
 from keyboard_lm.evaluation.model_subject import ModelSubject
-from keyboard_lm.layout import Tap
+from keyboard_lm.touch.layout import Tap
 
 Q, S, C = (16.0, 36.0), (64.0, 108.0), (128.0, 180.0)  # centres of keys in kebbie's layout en-US
 

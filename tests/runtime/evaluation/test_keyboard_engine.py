@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.checkpoint import Checkpoint
 from keyboard_lm.evaluation.engine import after_space
 from keyboard_lm.evaluation.keyboard_engine import KeyboardEngine
 from keyboard_lm.evaluation.model_subject import FULL, ModelSubject
+from keyboard_lm.network.checkpoint import Checkpoint
 
 _TEXTS = [
     "",

@@ -1,0 +1,1 @@
+"""Whether a package computes what its checkpoint does."""

@@ -1,0 +1,1 @@
+"""What a package costs on a device, by estimate."""

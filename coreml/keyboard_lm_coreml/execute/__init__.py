@@ -1,0 +1,1 @@
+"""A Core ML program run without Core ML."""

@@ -1,0 +1,1 @@
+"""The bundle that an app takes in."""

@@ -1,0 +1,52 @@
+"""Completions of a word whose first letters are mistyped: of the beginnings that may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keyboard_lm.correction.candidates import CandidateSearch
+from keyboard_lm.decoding.context import Boundary
+from keyboard_lm.decoding.pieces import PieceTable
+from keyboard_lm.touch.layout import Tap
+
+_WORDS_EACH = 2  # of one beginning
+
+
+def mistyped_completions(
+    search: CandidateSearch,
+    table: PieceTable,
+    boundary: Boundary,
+    typed: str,
+    taps: Sequence[Tap | None],
+    num_prefixes: int,
+) -> list[tuple[str, float, float]]:
+    """Return words that begin with what may have been meant by some letters, from the distribution at the boundary.
+
+    Only words of one piece are looked at, so the network is not asked.
+
+    Args:
+        search: of the lexicon.
+        table: of the tokenizer's pieces.
+        boundary: where the word begins.
+        typed: letters of a word that goes on.
+        taps: one for each letter, or none.
+        num_prefixes: how many beginnings, the most promising first.
+
+    Returns:
+        Words, each with its probability given the context and the logarithm of that of the letters given its beginning.
+    """
+    words = []
+    ends = table.ends
+    given = boundary.arranged(ends)  # (N,)
+    for prefix, log_likelihood in search.prefixes(typed, taps, num_prefixes):
+        span = ends.starting_with(prefix)
+        masses = given[span]
+        if len(masses) > _WORDS_EACH:
+            places = np.argpartition(masses, -_WORDS_EACH)[-_WORDS_EACH:]
+            found = zip((places + span.start).tolist(), masses.take(places).tolist(), strict=True)
+        else:
+            found = zip(range(span.start, span.stop), masses.tolist(), strict=True)
+        words += [(ends.texts[place], mass, log_likelihood) for place, mass in found if mass > 0 and ends.texts[place]]
+    return words

@@ -1,0 +1,90 @@
+"""From the text of a field to what the network says at the boundary before the word under the cursor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from keyboard_lm.backends.protocol import Backend
+from keyboard_lm.decoding.context import Boundary, ContextCache, ContextWindow
+from keyboard_lm.decoding.pieces import PieceTable
+from keyboard_lm.decoding.word_boundary import Path, word_boundary
+from keyboard_lm.errors import ConfigError
+from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.text.form import TypedText
+
+_MOST_CHARS = 4096  # of a field that are looked at; far more than the window holds
+_STEP_CHARS = 1024  # what is cut off grows by so much at a time: each cut costs a prefill
+
+
+def recent(text: str) -> str:
+    """Return the end of a long text, from the beginning of a word on, so that answers take no longer for it."""
+    if len(text) <= _MOST_CHARS:
+        return text
+    start = -(-(len(text) - _MOST_CHARS) // _STEP_CHARS) * _STEP_CHARS
+    space = text.find(" ", start, start + _STEP_CHARS)
+    return text[space + 1 if space >= 0 else start :]
+
+
+class Boundaries:
+    """Keeps what the network has computed from one keystroke to the next.
+
+    Args:
+        backend: the network; nobody else may use its cache.
+        tokenizer: the one it was trained with.
+        max_nodes: largest tree that will be scored behind a context.
+        clock: seconds that only go forward.
+
+    Attributes:
+        table: of the tokenizer's pieces.
+        cache: of contexts.
+
+    Raises:
+        ConfigError: the KV cache is too small for a context and a tree.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        max_nodes: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.table = PieceTable(tokenizer)
+        words = word_boundary(tokenizer)
+        self.cache = ContextCache(backend, clock=clock, words=words)
+        self._tokenizer = tokenizer
+        self._known: tuple[tuple[tuple[str, ...], ...], Path] = ((), ())
+        room = min(backend.capacity, backend.config.max_context_length) - max_nodes
+        if room < 2:
+            raise ConfigError(
+                f"a search tree of {max_nodes} tokens leaves no room for text in a KV cache of {backend.capacity}; "
+                "use a smaller max_nodes or a larger cache"
+            )
+        self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room, words.begins_token)
+
+    def at(self, typed: TypedText) -> Boundary:
+        """Return the boundary before the word under the cursor, or before the next one."""
+        return self.cache.at(self.ids(typed))
+
+    def at_once(self, typed: TypedText) -> Boundary | None:
+        """Return the same if the network need not be asked, or may be (see `ContextCache.may_call`); else None."""
+        ids = self.ids(typed)
+        num_new = self.cache.num_new(ids)
+        may_call = self.cache.may_call
+        if num_new and may_call is not None and not may_call(num_new):
+            return None
+        return self.cache.at(ids)
+
+    def ids(self, typed: TypedText) -> Path:
+        """Return the context's ids; those of the text asked about last are remembered."""
+        if self._known[0] == typed.messages and self._known[1]:
+            return self._known[1]
+        *earlier, current = typed.messages
+        ids: list[int] = []
+        for message in earlier:
+            ids += self._tokenizer.encode_tokens(message)
+            ids.append(self._tokenizer.message_end_id)
+        ids += self._tokenizer.encode_tokens(current)
+        self._known = typed.messages, self._window.fit(ids)
+        return self._known[1]

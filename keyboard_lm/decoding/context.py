@@ -1,0 +1,226 @@
+"""The text before the cursor as the network holds it: one KV cache, moved as little as possible between keystrokes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.backends.protocol import ROOT, Backend, Logits
+from keyboard_lm.decoding.pieces import PieceSet
+from keyboard_lm.decoding.word_boundary import SUFFIX_SPACE, Path, Probabilities, WordBoundary
+
+
+class Boundary:
+    """What the network says after one context, and after the continuations of it that were asked for so far.
+
+    Made by `ContextCache.at`. Continuations are scored behind the cached context and change nothing in it.
+    """
+
+    def __init__(self, cache: ContextCache, context_ids: Path, logits: Logits) -> None:
+        self._cache = cache
+        self._context_ids = context_ids
+        self._end_id = cache.words.end_id
+        self._known: dict[Path, Probabilities] = {(): cache.words.first(logits, context_ids[-1])}
+        self._arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
+
+    def probabilities(self, path: Path = ()) -> Probabilities:
+        """Return the next piece's probabilities after the context and `path`, which `expand` has seen.
+
+        (V,); one more with prefix-space pieces, whose last is the end of the word (see `WordBoundary`).
+        """
+        return self._known[path if self._end_id is None else self._fed(path)]
+
+    def arranged(self, pieces: PieceSet, path: Path = (), begins: bool = True) -> Probabilities:
+        """Return the same for some pieces, in their order, (N,); kept from one keystroke to the next.
+
+        Args:
+            pieces: which.
+            path: as above.
+            begins: whether a word begins where the path ends; pieces that cannot begin one have none there.
+        """
+        key = pieces, path, begins
+        known = self._arranged.get(key)
+        if known is None:
+            known = self.probabilities(path).take(pieces.ids)
+            if begins:
+                known *= pieces.may_begin
+            self._arranged[key] = known
+        return known
+
+    def is_known(self, path: Path) -> bool:
+        """Return whether `expand` has seen `path`, or a longer one that passes through it."""
+        return (path if self._end_id is None else self._fed(path)) in self._known
+
+    def may_expand(self, num_nodes: int) -> bool:
+        """Return whether `expand` may be called now for as many tree nodes (see `ContextCache.may_call`)."""
+        may_call = self._cache.may_call
+        return may_call is None or may_call(num_nodes)
+
+    def expand(self, paths: Sequence[Path]) -> None:
+        """Score all `paths`, and the paths they pass through, in one call of the network.
+
+        Raises:
+            ContextLengthError: the tree does not fit behind the context.
+        """
+        nodes: dict[Path, int] = {}
+        for path in paths if self._end_id is None else map(self._pieces, paths):
+            for depth in range(1, len(path) + 1):
+                nodes.setdefault(path[:depth], len(nodes))
+        parents = [nodes[path[:-1]] if len(path) > 1 else ROOT for path in nodes]
+        logits = self._cache.score_tree(self._context_ids, [path[-1] for path in nodes], parents)  # (N, V)
+        for path, row in zip(nodes, logits, strict=True):
+            if path not in self._known:
+                self._known[path] = self._cache.words.inside(row)
+                if self._end_id is not None:
+                    self._known[(*path, self._end_id)] = self._cache.words.first(row, path[-1])
+
+    def _pieces(self, path: Path) -> Path:
+        return tuple(piece_id for piece_id in path if piece_id != self._end_id)
+
+    def _fed(self, path: Path) -> Path:
+        # The end of a word is no piece: it matters only where it comes last.
+        assert self._end_id is not None
+        pieces = self._pieces(path)
+        return (*pieces, self._end_id) if pieces and path[-1] == self._end_id else pieces
+
+
+class ContextCache:
+    """A backend that can be asked about any context; it computes only what differs from the one before.
+
+    The last few boundaries are remembered, so going back to one (a deleted letter, the start of the word under the
+    cursor) costs nothing.
+
+    Args:
+        backend: the network; nobody else may use its cache meanwhile.
+        num_remembered: how many boundaries.
+        clock: seconds that only go forward.
+        words: how the tokenizer marks the boundary between words.
+
+    Attributes:
+        may_call: asked before each call of the network, with the number of tokens, by those who can do without it; None
+            to allow all.
+        forward_ms: time spent in the network since construction.
+        num_calls: calls of the network since construction.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        num_remembered: int = 4,
+        clock: Callable[[], float] = time.perf_counter,
+        words: WordBoundary = SUFFIX_SPACE,
+    ) -> None:
+        self.backend = backend
+        self.words = words
+        self.may_call: Callable[[int], bool] | None = None
+        self.forward_ms = 0.0
+        self.num_calls = 0
+        self._clock = clock
+        self._cached_ids: Path = ()
+        self._num_remembered = num_remembered
+        self._boundaries: OrderedDict[Path, Boundary] = OrderedDict()
+
+    def at(self, context_ids: Sequence[int]) -> Boundary:
+        """Return the boundary after `context_ids` (at least one).
+
+        Raises:
+            ContextLengthError: they do not fit the KV cache.
+        """
+        ids = tuple(context_ids)
+        boundary = self._boundaries.get(ids)
+        if boundary is None:
+            # The last token is fed again even if the cache holds it: its logits are what is wanted.
+            boundary = Boundary(self, ids, self._feed(ids, min(self._shared(ids), len(ids) - 1)))
+            self._boundaries[ids] = boundary
+            if len(self._boundaries) > self._num_remembered:
+                self._boundaries.popitem(last=False)
+        self._boundaries.move_to_end(ids)
+        return boundary
+
+    def num_new(self, context_ids: Sequence[int]) -> int:
+        """Return how many tokens `at` would have to feed; 0 where the boundary is remembered."""
+        ids = tuple(context_ids)
+        return 0 if ids in self._boundaries else len(ids) - min(self._shared(ids), len(ids) - 1)
+
+    def forget(self) -> None:
+        """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""
+        self._cached_ids = ()
+        self._boundaries.clear()
+
+    def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
+        """Bring the cache to `context_ids` and score a tree behind it, as `Backend.score_tree` does."""
+        shared = self._shared(context_ids)
+        if shared < len(context_ids):
+            self._feed(context_ids, shared)
+        elif shared < self.backend.length:
+            self.backend.rewind(shared)
+            self._cached_ids = context_ids
+        start = self._clock()
+        logits = self.backend.score_tree(token_ids, parents)
+        self.forward_ms += (self._clock() - start) * 1000
+        self.num_calls += 1
+        return logits
+
+    def _shared(self, ids: Path) -> int:
+        shared = 0
+        for cached, wanted in zip(self._cached_ids, ids, strict=False):
+            if cached != wanted:
+                break
+            shared += 1
+        return shared
+
+    def _feed(self, ids: Path, kept: int) -> Logits:
+        # What is cached is forgotten first: a call that fails leaves a state that the next one can start from.
+        self._cached_ids = ids[:kept]
+        start = self._clock()
+        if not kept:
+            logits = self.backend.prefill(ids)
+        else:
+            self.backend.rewind(kept)
+            logits = self.backend.decode(ids[kept:])
+        self.forward_ms += (self._clock() - start) * 1000
+        self.num_calls += 1
+        self._cached_ids = ids
+        return logits
+
+
+@dataclass(frozen=True)
+class ContextWindow:
+    """How much of the text before the cursor the network is given.
+
+    Attributes:
+        bos_id: the piece every context begins with.
+        ends_token: whether a form token or a message ends with a piece, (V,).
+        num_ids: most pieces of a context, ``bos_id`` included (at least 2).
+        begins_token: whether one begins with a piece, (V,), where that and not the end is visible.
+    """
+
+    bos_id: int
+    ends_token: NDArray[np.bool_]
+    num_ids: int
+    begins_token: NDArray[np.bool_] | None = None
+
+    def fit(self, ids: Sequence[int]) -> Path:
+        """Return the context of `ids`: ``bos_id``, then all of them, or as many of the last as there is room for.
+
+        A longer text loses its oldest tokens up to the end of a word or message, and in steps of a quarter of the
+        window and not with every word: what is cut moves everything, and costs a prefill. A single word longer than the
+        window is cut inside.
+        """
+        room = self.num_ids - 1
+        start = 0
+        if len(ids) > room:
+            step = max(1, room // 4)
+            least = math.ceil((len(ids) - room) / step) * step
+            if self.begins_token is None:
+                cuts = np.flatnonzero(self.ends_token[list(ids[least - 1 : -1])])
+            else:
+                cuts = np.flatnonzero(self.begins_token[list(ids[least:])])
+            start = least + int(cuts[0]) if len(cuts) else len(ids) - room
+        return (self.bos_id, *ids[start:])

@@ -1,0 +1,349 @@
+"""The most probable words that begin with what has been typed.
+
+A best-first search over piece sequences from a word boundary. Words that are one piece are read from one distribution;
+unfinished words are branches, and each round scores the most probable ones as a tree in one call of the network. The
+idea of pieces that start with the rest of the typed prefix, together with pieces that the rest starts with, is token
+healing (Vieira et al. 2024, "From Language Models over Tokens to Language Models over Characters", has the theory).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.decoding.context import Boundary
+from keyboard_lm.decoding.pieces import PieceSet, PieceTable, Places
+from keyboard_lm.decoding.word_boundary import Path
+from keyboard_lm.text.case import fold
+from keyboard_lm.text.form import is_word
+
+Masses = NDArray[np.float64]
+_FEW = 64  # pieces, whose words are sooner added up one by one than all of a table's together
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What to look for, and how far.
+
+    Attributes:
+        num_words: how many words are wanted.
+        max_rounds: calls of the network, one for each round of branches.
+        max_nodes: tree nodes of one call.
+        stop_ratio: a branch is followed only while its probability is above this times that of the last word wanted.
+            At 1 no branch left can hold a better word; below 1, more spellings of the same word are added up.
+        negligible: a branch is followed only while its probability is above this times that of the words found.
+        lower_case_odds: how much less probable a word becomes for lacking a capital that was typed.
+    """
+
+    num_words: int = 3
+    max_rounds: int = 4
+    max_nodes: int = 16
+    stop_ratio: float = 1.0
+    negligible: float = 0.005
+    lower_case_odds: float = 0.05
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word found.
+
+    Attributes:
+        text: the word as the text form has it; of case variants the most probable.
+        probability: given the context, over the ways to write it in pieces that were explored and over its case
+            variants (times `SearchOptions.lower_case_odds` for variants that lack a typed capital).
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        words: most probable first.
+        typed_probability: that of the word that is exactly the typed prefix, in any case; 0 where it was not found.
+        prefix_probability: that of any word beginning with the prefix, over the branches explored.
+        unexplored: the probability of the branches left; no word's probability is too small by more than this.
+        num_rounds: rounds of branches followed.
+    """
+
+    words: tuple[Word, ...]
+    typed_probability: float
+    prefix_probability: float
+    unexplored: float
+    num_rounds: int
+
+
+class _Node(NamedTuple):
+    """A word begun: the pieces so far, and what is known after them."""
+
+    path: Path
+    text: str
+    mass: float  # probability of the path, case odds included
+    rest: str  # the folded part of the prefix that the pieces have yet to cover
+    lacks_capital: bool
+
+
+class _Branch(NamedTuple):
+    """A node to be, by one more piece or by a run of byte pieces, whose `mass` so far is that of the first byte."""
+
+    parent: _Node
+    run: Path
+    text: str
+    mass: float
+    rest: str
+    lacks_capital: bool
+    in_bytes: bool = False
+
+    @property
+    def path(self) -> Path:
+        return self.parent.path + self.run
+
+
+class _Endings(NamedTuple):
+    """The ways to finish the word at one node: groups of pieces that differ in case only."""
+
+    node: _Node
+    pieces: PieceSet
+    span: slice
+    masses: Masses  # of each piece in the span
+
+    def best(self, num: int, floor: float) -> list[tuple[int, float]]:
+        """Return the first pieces of the `num` most probable groups above `floor` and their masses, in no order."""
+        starts, first = self.pieces.group_starts, self.span.start
+        if floor > 0:
+            # Only a piece with its part of the floor can be in a group above it, and few have that.
+            places = (self.masses > floor / self.pieces.largest_group).nonzero()[0]
+            if len(places) < _FEW:
+                groups = dict.fromkeys(self.pieces.places_of[self.pieces.keys[first + i]] for i in places.tolist())
+                found = [(start, self._between(start, stop)) for start, stop in groups]
+                return [(start, mass) for start, mass in sorted(found, key=itemgetter(1))[-num:] if mass > floor]
+        span = self.pieces.groups_in(self.span)
+        starts = starts[span]
+        masses = np.add.reduceat(self.masses, starts - first)
+        above = (masses > floor).nonzero()[0]
+        masses, starts = masses.take(above), starts.take(above)
+        if num < len(masses):
+            places = np.argpartition(masses, -num)[-num:]
+            masses, starts = masses.take(places), starts.take(places)
+        return list(zip(starts.tolist(), masses.tolist(), strict=True))
+
+    def mass(self, key: str) -> float:
+        """Return the probability of a folded word, which begins as the node does, in any case."""
+        start, stop = self.pieces.places_of.get(key[len(self.node.text) :], (0, 0))
+        return self._between(start, stop)
+
+    def _between(self, start: int, stop: int) -> float:
+        # The probability of a group; 0 where that is outside the span.
+        start, stop = start - self.span.start, stop - self.span.start
+        if start < 0 or stop > len(self.masses):
+            return 0.0
+        return float(self.masses[start]) if stop == start + 1 else float(sum(self.masses[start:stop].tolist()))
+
+    def variants(self, key: str) -> Iterator[tuple[str, float]]:
+        """Yield the case variants of a folded word, which begins as the node does, each with its probability."""
+        group = self.pieces.group(key[len(self.node.text) :])
+        for i in range(max(group.start, self.span.start), min(group.stop, self.span.stop)):
+            yield self.node.text + self.pieces.texts[i], float(self.masses[i - self.span.start])
+
+
+class _Search:
+    """One search in progress; the arguments are those of `find_words`."""
+
+    def __init__(self, table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> None:
+        self.table = table
+        self.boundary = boundary
+        self.prefix = prefix
+        self.options = options
+        self.key = fold(prefix)
+        self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
+        self.endings: dict[str, list[_Endings]] = {}  # by the folded text of their node
+        self.found: dict[str, float] = {}  # folded word -> probability
+        self.last_wanted: float | None = 0.0  # probability of the last of them that is wanted; None where not known
+        self.found_mass = 0.0  # of all words that end at the nodes opened
+        self.prefix_mass = 0.0
+        self.dropped_mass = 0.0  # of branches that nothing would make worth following
+        self._capitals = [(i, char) for i, char in enumerate(prefix) if char != self.key[i]]
+        self._order = count()
+
+    def run(self) -> SearchResult:
+        self._open(_Node((), "", 1.0, self.key, False))
+        num_rounds = 0
+        while num_rounds < self.options.max_rounds and (batch := self._next_batch()):
+            if unknown := [branch.path for branch in batch if not self.boundary.is_known(branch.path)]:
+                if not self.boundary.may_expand(len({path[: n + 1] for path in unknown for n in range(len(path))})):
+                    self.dropped_mass += sum(branch.mass for branch in batch)
+                    break
+                self.boundary.expand(unknown)
+            num_rounds += 1  # also where an earlier search has paid for it: the answer must not depend on that
+            for branch in batch:
+                self._open(self._node(branch))
+        best = sorted(self.found.items(), key=lambda item: (-item[1], item[0]))[: self.options.num_words]
+        return SearchResult(
+            words=tuple(Word(self._as_cased(key), mass) for key, mass in best),
+            typed_probability=self._mass_of(self.key) if is_word(self.key) else 0.0,
+            prefix_probability=self.prefix_mass,
+            unexplored=self.dropped_mass + sum(branch.mass for _, _, branch in self.frontier),
+            num_rounds=num_rounds,
+        )
+
+    def _next_batch(self) -> list[_Branch]:
+        """Take the branches that are worth following from the frontier, as many as fit one call."""
+        batch: list[_Branch] = []
+        nodes: set[Path] = set()
+        floor = self._floor()
+        while self.frontier and -self.frontier[0][0] > floor:
+            branch = self.frontier[0][2]
+            path = branch.path
+            new = {path[: depth + 1] for depth in range(len(path))} - nodes
+            if len(nodes) + len(new) > self.options.max_nodes:
+                if nodes:
+                    break
+                heapq.heappop(self.frontier)  # too long for any call
+                self.dropped_mass += branch.mass
+                continue
+            nodes |= new
+            batch.append(heapq.heappop(self.frontier)[2])
+        return batch
+
+    def _floor(self) -> float:
+        """Return the probability up to which a branch is not worth following; it never falls."""
+        if self.last_wanted is None:
+            num_words = self.options.num_words
+            self.last_wanted = sorted(self.found.values())[-num_words] if len(self.found) >= num_words else 0.0
+        return max(self.last_wanted * self.options.stop_ratio, self.found_mass * self.options.negligible)
+
+    def _node(self, branch: _Branch) -> _Node:
+        mass = branch.mass
+        for i, piece_id in enumerate(branch.run[1:], 1):
+            mass *= float(self.boundary.probabilities(branch.parent.path + branch.run[:i])[piece_id])
+        if branch.in_bytes and not branch.rest:
+            self.prefix_mass += mass
+        return _Node(branch.path, branch.text, mass, branch.rest, branch.lacks_capital)
+
+    def _open(self, node: _Node) -> None:
+        """Add the words that end at a node, and the branches that leave it."""
+        ends, opens = self.table.ends, self.table.opens
+        span = ends.starting_with(node.rest)
+        masses = self._masses(node, ends, span)
+        covered = float(masses.sum())
+        if len(masses):
+            self._add_words(_Endings(node, ends, span, masses), covered)
+        floor = self._floor()
+        span = opens.starting_with(node.rest)
+        places = opens.beginning_or_begun(node.rest) if node.rest else span
+        masses = self._masses(node, opens, places)
+        is_all = len(masses) == span.stop - span.start
+        total = float(masses.sum())
+        covered += total if is_all else float(masses[: span.stop - span.start].sum())
+        self.dropped_mass += total - self._push(node, opens, places, masses, floor)
+        if node.rest or not node.path:
+            self.prefix_mass += covered
+        if node.rest and not covered and is_all:
+            self._push_bytes(node)
+
+    def _masses(self, node: _Node, pieces: PieceSet, places: Places) -> Masses:
+        given = self.boundary.arranged(pieces, node.path, not node.path)[places]
+        masses: Masses = given.astype(np.float64) * node.mass
+        if self._capitals and not node.lacks_capital and len(masses):
+            lacks = np.zeros(len(masses), np.bool_)
+            for i, char in self._capitals:
+                differs = pieces.differs_at(places, i - len(node.text), char)
+                if differs is not None:
+                    lacks |= differs
+            masses[lacks] *= self.options.lower_case_odds
+        return masses
+
+    def _lacks_capital(self, stem: str, piece: str) -> bool:
+        end = len(stem) + len(piece)
+        return any(piece[i - len(stem)] != char for i, char in self._capitals if len(stem) <= i < end)
+
+    def _push(self, node: _Node, pieces: PieceSet, places: Places, masses: Masses, floor: float) -> float:
+        """Put open pieces on the frontier, as far as a search can come to follow them; return their mass together."""
+        kept = (masses > floor).nonzero()[0]
+        if not len(kept):
+            return 0.0
+        most = self.options.max_nodes * self.options.max_rounds
+        if most < len(kept):
+            kept = kept[np.argpartition(masses[kept], -most)[-most:]]
+        kept_masses = masses.take(kept).tolist()
+        numbers = kept + places.start if isinstance(places, slice) else places.take(kept)
+        ids = pieces.ids.take(numbers).tolist()
+        for number, piece_id, mass in zip(numbers.tolist(), ids, kept_masses, strict=True):
+            text = pieces.texts[number]
+            lacks = node.lacks_capital or (bool(self._capitals) and self._lacks_capital(node.text, text))
+            branch = _Branch(node, (piece_id,), node.text + text, mass, node.rest[len(text) :], lacks)
+            heapq.heappush(self.frontier, (-mass, next(self._order), branch))
+        return float(sum(kept_masses))
+
+    def _push_bytes(self, node: _Node) -> None:
+        """Branch into the bytes of the typed letters that no piece can spell."""
+        typed = self.prefix[len(self.prefix) - len(node.rest) :]
+        length = 1
+        most = min(len(typed), self.options.max_nodes)  # a longer run fits no call
+        while length < most and not self.table.can_continue(node.rest[length:]):
+            length += 1
+        run = tuple(self.table.byte_ids[list(typed[:length].encode())].tolist())
+        if min(run) >= 0:
+            mass = float(self.boundary.probabilities(node.path)[run[0]]) * node.mass
+            branch = _Branch(node, run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital, True)
+            heapq.heappush(self.frontier, (-mass, next(self._order), branch))
+
+    def _add_words(self, endings: _Endings, mass: float) -> None:
+        """Add the words that end at one node, of `mass` together, to those found; equal words are added up."""
+        stem, num = fold(endings.node.text), 4 * self.options.num_words + 20
+        keys, are_words = endings.pieces.keys, endings.pieces.are_words
+        is_first = not self.endings
+        # What is below the floor here could be among the best only with what it has elsewhere, and is added there.
+        floor = 0.0 if is_first else self._floor()
+        self.endings.setdefault(stem, []).append(endings)
+        self.found_mass += mass
+        self.last_wanted = None
+        if not is_first:
+            for key in self.found:
+                if key.startswith(stem):
+                    self.found[key] += endings.mass(key)
+        for piece, mass_here in endings.best(num, floor):
+            key = stem + keys[piece]
+            if key not in self.found and (is_word(key) if stem else are_words[piece]):
+                self.found[key] = mass_here if is_first else self._mass_of(key)
+
+    def _mass_of(self, key: str) -> float:
+        return sum(endings.mass(key) for endings in self._endings_of(key))
+
+    def _as_cased(self, key: str) -> str:
+        variants: dict[str, float] = {}
+        for endings in self._endings_of(key):
+            for text, mass in endings.variants(key):
+                variants[text] = variants.get(text, 0.0) + mass
+        return min(variants, key=lambda text: (-variants[text], text))
+
+    def _endings_of(self, key: str) -> list[_Endings]:
+        """Return the nodes opened so far where a folded word may end."""
+        return [endings for stem, all_of_it in self.endings.items() if key.startswith(stem) for endings in all_of_it]
+
+
+def find_words(table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> SearchResult:
+    """Return the most probable words that begin with `prefix` after a context.
+
+    Matching ignores case: a typed small letter stands for either, a typed capital prefers words that have it.
+
+    Args:
+        table: of the tokenizer that the network was trained with.
+        boundary: the context, which ends where a word may start.
+        prefix: letters typed since, normalised; ``""`` for the next word.
+        options: how many words, and how far to look.
+
+    Raises:
+        ContextLengthError: `options.max_nodes` does not fit behind the context.
+    """
+    return _Search(table, boundary, prefix, options).run()

@@ -1,0 +1,147 @@
+"""Whether every runtime and export computes the same: the same prompts through each, compared with one reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keyboard_lm.backends.protocol import Backend, Logits
+from keyboard_lm.evaluation.predictor_engine import PredictorEngine
+from keyboard_lm.evaluation.savings import KeystrokeSavings
+from keyboard_lm.evaluation.task import Conditions, Subject
+from keyboard_lm.evaluation.texts import EvaluationText
+from keyboard_lm.evaluation.typist import load_typist
+from keyboard_lm.network.tokenizer import Tokenizer
+
+NUM_SLOTS = 3
+_SHORTEST = 4  # tokens of a prompt
+_STEPS = 4  # decode steps compared after each prompt
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text to feed, and what follows it one token at a time."""
+
+    ids: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backend against the reference.
+
+    Attributes:
+        name: of the backend or export.
+        max_logit_change: largest change of a logit, each distribution's mean change aside (softmax does not see it).
+        mean_kl_nats: mean KL divergence of the reference from it.
+        top3_agreement: share of the reference's first three tokens that are among its first three.
+        savings: its keystroke savings at three slots, %.
+        savings_change: the same minus the reference's.
+        reason: why there is none of these; "" where there are.
+    """
+
+    name: str
+    max_logit_change: float = math.nan
+    mean_kl_nats: float = math.nan
+    top3_agreement: float = math.nan
+    savings: float = math.nan
+    savings_change: float = math.nan
+    reason: str = ""
+
+
+def prompts(tokenizer: Tokenizer, texts: Sequence[EvaluationText], number: int, longest: int) -> list[Prompt]:
+    """Return prompts from real messages, in turn from each text; each is cut where its decode steps begin."""
+    found: list[Prompt] = []
+    columns = [[message for document in text.documents for message in document] for text in texts]
+    for index in range(max(map(len, columns), default=0)):
+        for column in columns:
+            if index < len(column) and len(found) < number:
+                ids = (tokenizer.bos_id, *tokenizer.encode_message(column[index]))[:longest]
+                if len(ids) >= _SHORTEST + _STEPS:
+                    found.append(Prompt(tuple(ids[:-_STEPS]), tuple(ids[-_STEPS:])))
+    return found
+
+
+def logits_of(backend: Backend, asked: Sequence[Prompt]) -> Logits:
+    """Return the logits after each prompt, after each step, and after the steps as a tree, (P (1 + 2 steps), V)."""
+    rows: list[Logits] = []
+    for prompt in asked:
+        rows.append(backend.prefill(prompt.ids))
+        rows.extend(backend.score_tree(prompt.steps, range(-1, len(prompt.steps) - 1)))
+        rows.extend(backend.decode([token]) for token in prompt.steps)
+    return np.stack(rows)
+
+
+def savings_of(backend: Backend, tokenizer: Tokenizer, messages: Sequence[str]) -> float:
+    """Return the keystroke savings of a backend's words on messages, at three slots, %."""
+    engine = PredictorEngine(backend, tokenizer, NUM_SLOTS)
+    conditions = Conditions(load_typist("perfect"), (NUM_SLOTS,))
+    counts = KeystrokeSavings().measure(Subject(engine), messages, conditions, np.random.default_rng(0))
+    return 100 * (1 - counts[f"keys{NUM_SLOTS}"] / counts["chars"])
+
+
+def compare(name: str, got: Logits, expected: Logits, savings: float, expected_savings: float) -> Row:
+    """Return the row of one backend.
+
+    Args:
+        name: of the row.
+        got: what `logits_of` gave for it, (N, V).
+        expected: the same of the reference.
+        savings: its keystroke savings, %.
+        expected_savings: those of the reference.
+    """
+    change = (got - expected).astype(np.float64)
+    centred = change - change.mean(axis=1, keepdims=True)
+    reference, other = _log_softmax(expected), _log_softmax(got)
+    kl = (np.exp(reference) * (reference - other)).sum(axis=1)
+    best = [set(np.argsort(-row, kind="stable")[:3].tolist()) for row in expected]
+    theirs = [set(np.argsort(-row, kind="stable")[:3].tolist()) for row in got]
+    agreement = np.mean([len(one & two) / 3 for one, two in zip(best, theirs, strict=True)])
+    return Row(
+        name, float(np.abs(centred).max()), float(kl.mean()), float(agreement), savings, savings - expected_savings
+    )
+
+
+def measure(
+    reference: Backend,
+    others: Sequence[tuple[str, Callable[[], Backend]]],
+    tokenizer: Tokenizer,
+    asked: Sequence[Prompt],
+    messages: Sequence[str],
+    on_row: Callable[[str], None] = lambda _: None,
+) -> list[Row]:
+    """Return a row for the reference and one for each other backend; one that cannot be had says why.
+
+    Args:
+        reference: what all are compared with.
+        others: name, and how to open it; what that raises becomes the row's reason.
+        tokenizer: of the checkpoint.
+        asked: prompts for the logits.
+        messages: to type for keystroke savings.
+        on_row: told the name of each row before it is measured.
+    """
+    on_row(reference.name)
+    expected = logits_of(reference, asked)
+    expected_savings = savings_of(reference, tokenizer, messages)
+    rows = [Row(f"{reference.name} fp32 (reference)", 0.0, 0.0, 1.0, expected_savings, 0.0)]
+    for name, opened in others:
+        on_row(name)
+        try:
+            backend = opened()
+            got = logits_of(backend, asked)
+            savings = savings_of(backend, tokenizer, messages)
+        except (ImportError, Exception) as error:  # a row that cannot run says why
+            rows.append(Row(name, reason=str(error).split("\n")[0] or type(error).__name__))
+            continue
+        rows.append(compare(name, got, expected, savings, expected_savings))
+    return rows
+
+
+def _log_softmax(logits: Logits) -> np.ndarray:
+    wide = logits.astype(np.float64)
+    shifted: np.ndarray = wide - wide.max(axis=1, keepdims=True)
+    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result

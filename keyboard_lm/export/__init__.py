@@ -1,0 +1,1 @@
+"""A checkpoint in other runtimes' formats: ONNX, Hugging Face, MLX, GGUF."""

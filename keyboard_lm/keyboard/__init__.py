@@ -1,0 +1,1 @@
+"""The keyboard itself; `session` is where to start reading."""

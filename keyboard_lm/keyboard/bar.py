@@ -1,0 +1,134 @@
+"""What a suggestion bar is asked and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keyboard_lm.text.case import fold
+from keyboard_lm.touch.layout import Tap
+
+Taps = Sequence[Tap | None]  # of the last characters of a text, one for each; None where it is not known
+Kind = Literal["literal", "correction", "completion", "next_word", "emoji"]
+Shift = Literal["off", "on", "lock"]
+Stage = Literal["full", "fewer_branches", "no_branches", "cached", "personal_and_lexicon"]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a space typed now would change.
+
+    Attributes:
+        replaced: the end of the text before the cursor that would go (``"teh"``; ``"t he"``; ``"bit"`` and the word
+            before it).
+        text: what would stand in its place, without the space.
+    """
+
+    replaced: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A field as the bar needs to know it.
+
+    Attributes:
+        text: all before the cursor.
+        taps: where its last characters were touched, at least those of the word under the cursor; empty where none is
+            known.
+        shift: the state of the shift key; None where the text alone decides on capitals.
+        may_correct: whether a correction could be applied here.
+        revision: which state of the field this is, for the answer to be told from those to earlier ones.
+    """
+
+    text: str
+    taps: Taps = ()
+    shift: Shift | None = None
+    may_correct: bool = True
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One entry of the bar.
+
+    Attributes:
+        text: what would be inserted; a space follows it.
+        kind: what it is. The ``literal`` is what was typed, and is there whenever a space would replace that.
+        probability: in a word, its share of all that may have been meant, as far as it was looked at; between words,
+            that the next token of the text is this word.
+        replaced: the end of the text before the cursor that it stands for: the word under the cursor, ``""`` between
+            words, more where a space too many is taken out.
+    """
+
+    text: str
+    kind: Kind
+    probability: float
+    replaced: str = ""
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """Text offered ahead of the cursor.
+
+    Attributes:
+        text: the rest of the word under the cursor, if it is not finished, and the words after it.
+        probability: that the writer goes on exactly so.
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A bar.
+
+    Attributes:
+        slots: best first, or as `arranged` put them.
+        correction: what a space would change; None where the typed word would stay.
+        ghost: text ahead of the cursor; None where nothing is likely enough.
+        stage: how far the engine got within its budget.
+        num_model_calls: calls of the network that the answer took.
+        device_ms: what they are estimated to take on the device.
+        host_ms: what the answer took on this machine.
+        revision: of the request.
+    """
+
+    slots: tuple[Slot, ...] = ()
+    correction: Correction | None = None
+    ghost: Ghost | None = None
+    stage: Stage = "full"
+    num_model_calls: int = 0
+    device_ms: float = 0.0
+    host_ms: float = 0.0
+    revision: int = 0
+
+
+def arranged(slots: Sequence[Slot], shown: Sequence[Slot]) -> tuple[Slot, ...]:
+    """Return slots in an order that keeps the bar calm: what was shown already stays where it is.
+
+    New words take the places that are left, best first. The literal comes first and what a space would put in its place
+    second, always, as on an iPhone.
+
+    Args:
+        slots: the new bar, best first.
+        shown: the bar before.
+    """
+    fixed = [slot for slot in slots if slot.kind == "literal"]
+    if fixed:
+        fixed += [slot for slot in slots if slot.kind == "correction"][:1]
+    places: list[Slot | None] = [*fixed, *[None] * (len(slots) - len(fixed))]
+    place_of = {fold(slot.text): place for place, slot in enumerate(shown)}
+    waiting = []
+    for slot in slots:
+        if slot in fixed:
+            continue
+        place = place_of.get(fold(slot.text), len(places))
+        if place < len(places) and places[place] is None:
+            places[place] = slot
+        else:
+            waiting.append(slot)
+    rest = iter(waiting)
+    return tuple(slot if slot is not None else next(rest) for slot in places)

@@ -1,0 +1,242 @@
+"""A keyboard: told what happens to it, it says what to do to the text and what the bar shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
+from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, Budget, CallCost, load_device
+from keyboard_lm.keyboard.bar import Answer, Correction, Request, Shift, arranged
+from keyboard_lm.keyboard.editor import Editor, EditorOptions
+from keyboard_lm.keyboard.events import Backspaced, Edit, Event, FieldStarted, FinishedWord, ShiftPressed, Typed, Undone
+from keyboard_lm.keyboard.language import load_language
+from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.personal import PersonalStore, PersonalStoreError
+from keyboard_lm.text.form import TextForm, capitalise, normalise, split_marks
+from keyboard_lm.text.typing_rules import APOSTROPHES, is_word_char
+from keyboard_lm.touch.layout import load_layout
+from keyboard_lm.words.offensive import OffensiveWords
+
+_FORM = TextForm()
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What opens a session.
+
+    Attributes:
+        language: of the words.
+        layout: of the keys.
+        device: whose time is estimated, and kept within `budget_ms`.
+        budget_ms: estimated time of the network on the device for one keystroke.
+        personal: the file of what is learned; None keeps it in memory.
+        backend: what runs the network here.
+        num_threads: of one step; None for the backend's choice.
+        suggester: how the bar is made.
+        blocked: words that are never offered, besides those that the lexicon marks.
+        allowed: words that may be, whatever else is said of them.
+    """
+
+    language: str = "en"
+    layout: str = "qwerty"
+    device: str = DEFAULT_DEVICE
+    budget_ms: float = BUDGET_MS
+    personal: Path | None = None
+    backend: str = DEFAULT_BACKEND
+    num_threads: int | None = None
+    suggester: SuggesterOptions | None = None
+    blocked: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
+
+
+class Session:
+    """One keyboard over one text field after another; to be used from one thread.
+
+    What happens goes in by `apply`, which answers at once; the bar comes from `suggest`. A key that ends a word before
+    there was a bar for it gets its correction first, as `suggest` would give it.
+
+    Args:
+        suggester: makes the bar.
+        personal: learns.
+        cost: of the network's calls on the device.
+        budget_ms: for each answer, on the device.
+        editor: what the text field does by itself; None for nothing special.
+        clock: seconds that only go forward.
+
+    Attributes:
+        revision: how many events there have been.
+        shown: the bar as it stands; of an older revision until `suggest` is called.
+        warnings: what could not be remembered, the latest last.
+    """
+
+    def __init__(
+        self,
+        suggester: Suggester,
+        personal: PersonalStore,
+        cost: CallCost,
+        budget_ms: float = BUDGET_MS,
+        editor: EditorOptions | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.revision = 0
+        self.shown = Answer(revision=-1)
+        self.cost = cost
+        self.budget_ms = budget_ms
+        self._suggester = suggester
+        self._personal = personal
+        self._clock = clock
+        self._editor = Editor(self._without_undone(editor or EditorOptions()))
+        self._lost: list[str] = []
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path | None = None,
+        options: SessionOptions | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Session:
+        """Open a keyboard over a checkpoint; None is the bundled model.
+
+        Args:
+            folder: of the checkpoint.
+            options: what for.
+            clock: seconds of the day, by which the personal store tells two sightings of a word apart.
+
+        Raises:
+            KeyboardLMError: the checkpoint, the personal file, or an option; the message says what to do.
+        """
+        options = options or SessionOptions()
+        checkpoint = Checkpoint.load(folder or bundled_folder())
+        network = load_backend(options.backend, checkpoint, num_threads=options.num_threads)
+        language, layout = load_language(options.language), load_layout(options.layout)
+        cost = load_device(options.device).cost(network.config)
+        personal = PersonalStore.open(options.personal, clock, language.lexicon.known)
+        offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
+        suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester, offensive)
+        return cls(suggester, personal, cost, options.budget_ms, language.editor)
+
+    def close(self) -> None:
+        """Learn the last word and close the personal file."""
+        self.apply(FieldStarted())
+        self._personal.close()
+
+    @property
+    def text(self) -> str:
+        """The text of the field."""
+        return self._editor.text
+
+    @property
+    def cursor(self) -> int:
+        """The cursor's offset in it, in code points."""
+        return self._editor.cursor
+
+    @property
+    def shift(self) -> Shift:
+        """Which letters the keys show."""
+        return self._editor.shift
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nothing of the field is learned."""
+        return self._editor.is_private
+
+    def is_offensive(self, word: str) -> bool:
+        """Return whether a word is never offered."""
+        return self._suggester.is_offensive(word)
+
+    @property
+    def personal(self) -> PersonalStore:
+        """What was learned, to be looked at, forgotten, exported."""
+        return self._personal
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong without stopping anything."""
+        return (*self._personal.warnings, *self._lost)
+
+    def apply(self, event: Event) -> Edit:
+        """Bring the field to where an event leaves it, learn what that finished, and return what to do to the text."""
+        if isinstance(event, Typed) and event.correction is None and self._may_end_word(event.char):
+            event = replace(event, correction=self._pending())
+        edit = self._editor.apply(event)
+        self.revision += 1
+        if not isinstance(event, (Typed, Backspaced, ShiftPressed)):
+            self.shown = Answer(revision=-1)  # another place: nothing has to stay where it was
+        if edit.undone is not None:
+            self._undone(edit.undone)
+        for word in edit.finished:
+            self._learn(word)
+        return edit
+
+    def request(self) -> Request:
+        """Return the field as it stands, to be answered elsewhere; give the answer to `show`."""
+        editor = self._editor
+        return Request(editor.before, editor.taps, editor.shift, editor.word_ends_here, self.revision)
+
+    def suggest(self, deadline: float | None = None, is_stale: Callable[[], bool] | None = None) -> Answer:
+        """Return the bar for the field as it stands, and show it.
+
+        Args:
+            deadline: an instant on the clock; what is known then is the answer. A call of the network that has begun is
+                waited for.
+            is_stale: asked before each call whether somebody still waits for the answer.
+        """
+        if self.shown.revision == self.revision and self.shown.stage == "full":
+            return self.shown
+        budget = Budget(self.cost, self.budget_ms, deadline, self._clock, is_stale)
+        self.show(self._suggester.answer(self.request(), budget))
+        return self.shown
+
+    def suggest_at_once(self) -> Answer:
+        """Return, and show, the bar that needs no call of the network: lexicon, what was learned, what is cached."""
+        self.show(self._suggester.answer(self.request(), Budget(self.cost, 0.0)))
+        return self.shown
+
+    def show(self, answer: Answer) -> bool:
+        """Put an answer on the bar, words that stay in their places; return False where it comes too late."""
+        if answer.revision != self.revision:
+            return False
+        correction = answer.correction
+        if correction is not None and not self._editor.allows(correction):
+            answer = replace(
+                answer, correction=None, slots=tuple(slot for slot in answer.slots if slot.kind != "literal")
+            )
+        self.shown = replace(answer, slots=arranged(answer.slots, self.shown.slots))
+        return True
+
+    def next_letters(self) -> dict[str, float]:
+        """Return how probable each letter is to be typed next, as far as the network has been asked already."""
+        return self._suggester.next_letters(self.request())
+
+    def forget(self) -> None:
+        """Drop what the network has computed for earlier texts; nothing that was learned."""
+        self._suggester.forget()
+
+    def _pending(self) -> Correction | None:
+        return self.suggest().correction if self.shown.revision != self.revision else self.shown.correction
+
+    def _may_end_word(self, char: str) -> bool:
+        return bool(char) and not is_word_char(char[0]) and char[0] not in APOSTROPHES and bool(self._editor.word)
+
+    def _learn(self, finished: FinishedWord) -> None:
+        tokens = [split_marks(token)[1] for token in _FORM.encode_tokens(normalise(finished.context + finished.word))]
+        if tokens:
+            self._personal.learn(tokens[-1:], tokens[:-1], "accepted" if finished.is_meant else "typed")
+
+    def _undone(self, undone: Undone) -> None:
+        words = self._editor.options.capital_words
+        self._editor.options = replace(self._editor.options, capital_words=words - {normalise(undone.literal)})
+        if self._editor.is_private:
+            return
+        try:
+            self._personal.block(undone.literal, undone.corrected)
+        except PersonalStoreError as error:
+            self._lost.append(f"not remembered: {error}")
+
+    def _without_undone(self, options: EditorOptions) -> EditorOptions:
+        kept = {word for word in options.capital_words if not self._personal.is_blocked(word, capitalise(word))}
+        return replace(options, capital_words=frozenset(kept))

@@ -1,0 +1,1 @@
+"""The network and its folder: configuration, tokenizer, weights, the torch model."""

@@ -1,0 +1,1 @@
+"""Few bits for a weight: look-up tables and blocks."""

@@ -1,0 +1,260 @@
+"""The words of a language as a trie in flat arrays: what is known, how frequent it is, what is not to be suggested."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyboard_lm.errors import ConfigError
+from keyboard_lm.text.case import fold
+
+LEXICON_FILE = "lexicon.npz"
+ROOT = 0
+MAX_FREQUENCY = 255
+OFFENSIVE, HIDDEN, MISWRITTEN = 1, 2, 4  # bits of an entry's flags
+_COLUMNS = ("letters", "num_children", "num_entries", "capitals", "frequencies", "flags")  # of the file
+_MAX_LETTERS = 64  # of a word: its capitals are the bits of one integer
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A word of a lexicon.
+
+    Attributes:
+        text: as cased inside a sentence.
+        frequency: 0 to 255, on a log scale; 0 for words that are known and never offered.
+        is_offensive: whether the word must not be offered, however likely.
+        is_miswritten: whether it is no word but what people write for one (``im``, ``alot``).
+    """
+
+    text: str
+    frequency: int
+    is_offensive: bool = False
+    is_miswritten: bool = False
+
+    @property
+    def flags(self) -> int:
+        """The bits that a lexicon keeps."""
+        return OFFENSIVE * self.is_offensive + HIDDEN * (not self.frequency) + MISWRITTEN * self.is_miswritten
+
+
+class Lexicon:
+    """Known words, by their folded letters (see `keyboard_lm.text.case.fold`).
+
+    Nodes of the trie are numbered breadth first, so that the children of a node lie side by side, behind those of the
+    node before it.
+
+    Args:
+        alphabet: the letters; a letter's number is its place plus 1, 0 stands for the root.
+        letters: number of the letter on the edge to each node, (N,); that of the root is 0.
+        num_children: of each node, (N,).
+        num_entries: how many words end at each node, (N,).
+        capitals: which letters of each entry are capitals, lowest bit first, (E,).
+        frequencies: of each entry, 0 to 255, (E,).
+        flags: `OFFENSIVE`, `HIDDEN` and `MISWRITTEN` of each entry, (E,).
+
+    Attributes:
+        nodes: where each entry ends, ascending, (E,).
+        first_child: the children of node n are ``first_child[n]`` to ``first_child[n + 1]``, (N + 1,).
+        first_entry: the same of its entries, (N + 1,).
+        best_frequency: the highest of any offered word at or below a node, (N,).
+        parents: of each node, (N,).
+
+    Raises:
+        ConfigError: the arrays do not fit together.
+    """
+
+    def __init__(
+        self,
+        alphabet: str,
+        letters: NDArray[np.uint8],
+        num_children: NDArray[np.uint8],
+        num_entries: NDArray[np.uint8],
+        capitals: NDArray[np.uint64],
+        frequencies: NDArray[np.uint8],
+        flags: NDArray[np.uint8],
+    ) -> None:
+        if not len(letters) == len(num_children) == len(num_entries) == int(num_children.sum(dtype=np.int64)) + 1:
+            raise ConfigError("the lexicon's nodes do not make a tree; build the file again")
+        if not int(num_entries.sum(dtype=np.int64)) == len(capitals) == len(frequencies) == len(flags):
+            raise ConfigError("the lexicon's columns are of different lengths; build the file again")
+        self.alphabet = alphabet
+        self.letters = letters
+        self.capitals, self.frequencies, self.flags = capitals, frequencies, flags
+        all_nodes = np.arange(len(letters), dtype=np.int32)
+        self.nodes: NDArray[np.int32] = np.repeat(all_nodes, num_entries)
+        self.parents: NDArray[np.int32] = np.concatenate(([ROOT], np.repeat(all_nodes, num_children))).astype(np.int32)
+        self.first_child: NDArray[np.int32] = np.cumsum(np.concatenate(([1], num_children)), dtype=np.int32)
+        self.first_entry: NDArray[np.int32] = np.cumsum(np.concatenate(([0], num_entries)), dtype=np.int32)
+        self.best_frequency = self._best_frequencies()
+        self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
+        # One element of an array costs several times as much as one of these.
+        self._letters = letters.tobytes()
+        self._first_child, self._first_entry = self.first_child.data, self.first_entry.data
+        self.entries_of = lru_cache(maxsize=16384)(self._entries_of)
+        self.text = lru_cache(maxsize=16384)(self._text)
+        self.prefix = lru_cache(maxsize=16384)(self._prefix)
+        self.known = lru_cache(maxsize=16384)(self._known)
+        self.is_offensive = lru_cache(maxsize=16384)(self._is_offensive)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def _known(self, word: str) -> bool:
+        """Return whether `word` is a word as it is cased, or with a sentence's capital, or in capitals throughout."""
+        return any(word in (text, text[:1].upper() + text[1:], text.upper()) for text in self._spellings(word))
+
+    def frequency(self, word: str) -> int:
+        """Return the frequency (0 to 255, log scale) of a word in whichever case has the highest; 0 if not known."""
+        return max((int(self.frequencies[entry]) for entry in self.entries_of(word)), default=0)
+
+    def _is_offensive(self, word: str) -> bool:
+        """Return whether a word must not be offered, in any case but that of another word (``John`` may be)."""
+        offensive: set[str] = set()
+        harmless: set[str] = set()
+        for entry in self.entries_of(word):
+            (offensive if self.flags[entry] & OFFENSIVE else harmless).add(self.text(entry))
+        if word in offensive or word in harmless:
+            return word in offensive
+        return bool(offensive) and all(word != text.upper() for text in harmless)
+
+    def is_miswritten(self, word: str) -> bool:
+        """Return whether a word, in any case, is what people write for another."""
+        return any(bool(self.flags[entry] & MISWRITTEN) for entry in self.entries_of(word))
+
+    def node_of(self, folded: str) -> int | None:
+        """Return the trie's node that folded letters lead to; None where no word begins with them."""
+        node = ROOT
+        for letter in folded:
+            number = self._number_of.get(letter)
+            if number is None:
+                return None
+            node = self._letters.find(number, self._first_child[node], self._first_child[node + 1])
+            if node < 0:
+                return None
+        return node
+
+    def _entries_of(self, word: str) -> range:
+        """Return the numbers of the entries that differ from `word` in case at most."""
+        node = self.node_of(fold(word))
+        return range(self._first_entry[node], self._first_entry[node + 1]) if node is not None else range(0)
+
+    def _prefix(self, node: int) -> str:
+        """Return the folded letters on the way to a node."""
+        parent = int(self.parents[node])
+        before = "" if parent == ROOT else self.prefix(parent)
+        return before + self.alphabet[self._letters[node] - 1] if node != ROOT else ""
+
+    def _text(self, entry: int) -> str:
+        """Return the word of an entry, as cased."""
+        folded = self.prefix(int(self.nodes[entry]))
+        capitals = int(self.capitals[entry])
+        if not capitals:
+            return folded
+        return "".join(char.upper() if capitals >> i & 1 else char for i, char in enumerate(folded))
+
+    def numbers(self, folded: str) -> NDArray[np.uint8]:
+        """Return the letters' numbers of a folded text; 0 for those that no word has."""
+        return np.array([self._number_of.get(letter, 0) for letter in folded], np.uint8)
+
+    def _spellings(self, word: str) -> Iterator[str]:
+        return (self.text(entry) for entry in self.entries_of(word) if not self.flags[entry] & MISWRITTEN)
+
+    def _best_frequencies(self) -> NDArray[np.uint8]:
+        best = np.zeros(len(self.letters), np.uint8)
+        offered = np.where(self.flags == 0, self.frequencies, 0)
+        starts = np.flatnonzero(np.diff(self.nodes, prepend=-1))
+        best[self.nodes[starts]] = np.maximum.reduceat(offered, starts) if len(starts) else 0
+        levels = [ROOT, 1]
+        while levels[-1] < len(best):
+            levels.append(int(self.first_child[levels[-1]]))
+        for first, end in zip(reversed(levels[1:-1]), reversed(levels[2:]), strict=True):
+            starts = np.flatnonzero(np.diff(self.parents[first:end], prepend=-1))
+            above = self.parents[first:end][starts]
+            best[above] = np.maximum(best[above], np.maximum.reduceat(best[first:end], starts))
+        return best
+
+    def to_bytes(self) -> bytes:
+        """Return the file that `read_lexicon` reads."""
+        sizes = (np.diff(first).astype(np.uint8) for first in (self.first_child, self.first_entry))
+        columns: list[Any] = [self.letters, *sizes, self.capitals, self.frequencies, self.flags]
+        alphabet = np.frombuffer(self.alphabet.encode(), np.uint8)
+        file = io.BytesIO()
+        np.savez_compressed(file, alphabet=alphabet, **dict(zip(_COLUMNS, columns, strict=True)))
+        return file.getvalue()
+
+
+def build_lexicon(entries: Iterable[Entry]) -> Lexicon:
+    """Arrange words in a trie.
+
+    Raises:
+        ConfigError: a word is empty, longer than 64 letters, or has a capital that its small letter does not give back;
+            or there are more than 255 letters.
+    """
+    rows = sorted(((fold(entry.text), entry) for entry in entries), key=lambda row: (row[0], row[1].text))
+    for folded, entry in rows:
+        restored = "".join(low.upper() if low != char else char for low, char in zip(folded, entry.text, strict=True))
+        if not 0 < len(folded) <= _MAX_LETTERS or restored != entry.text:
+            raise ConfigError(f"{entry.text!r} cannot be in a lexicon; leave it out")
+    alphabet = "".join(sorted({char for folded, _ in rows for char in folded}))
+    if len(alphabet) >= np.iinfo(np.uint8).max:
+        raise ConfigError(f"a lexicon has 254 letters at most, not {len(alphabet)}")
+    number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
+    prefixes = sorted({folded[:end] for folded, _ in rows for end in range(len(folded) + 1)}, key=lambda p: (len(p), p))
+    place = {prefix: node for node, prefix in enumerate(prefixes or [""])}
+    num_children, num_entries = np.zeros((2, len(place)), np.uint8)
+    for prefix in prefixes[1:]:
+        num_children[place[prefix[:-1]]] += 1
+    for folded, _ in rows:
+        num_entries[place[folded]] += 1
+    rows.sort(key=lambda row: place[row[0]])
+    return Lexicon(
+        alphabet,
+        np.array([number_of[prefix[-1]] if prefix else 0 for prefix in place], np.uint8),
+        num_children,
+        num_entries,
+        np.array([_capitals(folded, entry.text) for folded, entry in rows], np.uint64),
+        np.array([entry.frequency for _, entry in rows], np.uint8),
+        np.array([entry.flags for _, entry in rows], np.uint8),
+    )
+
+
+def _capitals(folded: str, text: str) -> int:
+    return sum(1 << i for i, (low, char) in enumerate(zip(folded, text, strict=True)) if low != char)
+
+
+def read_lexicon(content: bytes) -> Lexicon:
+    """Read what `Lexicon.to_bytes` wrote.
+
+    Raises:
+        ConfigError: the content is no lexicon.
+    """
+    try:
+        with np.load(io.BytesIO(content)) as arrays:
+            return Lexicon(arrays["alphabet"].tobytes().decode(), *(arrays[name] for name in _COLUMNS))
+    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
+        raise ConfigError(f"not a lexicon ({error}); build the file again") from None
+
+
+@cache
+def load_lexicon(language: str = "en") -> Lexicon:
+    """Return the lexicon of a language that ships with the package.
+
+    Raises:
+        ConfigError: no such language; the message lists those there are.
+    """
+    folder = resources.files("keyboard_lm").joinpath("languages")
+    names = sorted(file.name for file in folder.iterdir() if file.is_dir() and _LANGUAGE.fullmatch(file.name))
+    if language not in names:
+        raise ConfigError(f"no language {language!r}; choose one of: {', '.join(names)}")
+    return read_lexicon(folder.joinpath(language, LEXICON_FILE).read_bytes())

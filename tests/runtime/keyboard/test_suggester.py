@@ -1,0 +1,164 @@
+"""What the bar of the bundled model holds, behaviour by behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from keyboard_lm.backends import load_backend
+from keyboard_lm.device.budget import Budget, CallCost
+from keyboard_lm.keyboard.bar import Answer, Request
+from keyboard_lm.keyboard.language import Language, load_language
+from keyboard_lm.keyboard.own_words import OwnWords
+from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.personal import PersonalStore
+from keyboard_lm.touch.layout import Tap, load_layout
+
+CHECKPOINT = Checkpoint.load(bundled_folder())
+LANGUAGE = load_language()
+
+
+def make(store: PersonalStore | None = None, options: SuggesterOptions | None = None, **others: object) -> Suggester:
+    network = load_backend("onnx", CHECKPOINT, num_threads=1)
+    language = replace(LANGUAGE, **others)  # type: ignore[arg-type]
+    return Suggester(network, CHECKPOINT.tokenizer, language, load_layout(), store, options)
+
+
+@pytest.fixture(scope="module")
+def suggester() -> Suggester:
+    return make()
+
+
+def ask(suggester: Suggester, text: str, taps: Sequence[Tap | None] = ()) -> Answer:
+    suggester.forget()
+    return suggester.answer(Request(text, taps))
+
+
+def words(answer: Answer) -> list[str]:
+    return [slot.text for slot in answer.slots]
+
+
+def test_after_a_space_the_bar_holds_next_words(suggester: Suggester) -> None:
+    answer = ask(suggester, "I am going ")
+    assert answer.slots[0].text == "to"
+    assert {slot.kind for slot in answer.slots} == {"next_word"}
+    assert {slot.replaced for slot in answer.slots} == {""}
+
+
+def test_the_first_word_has_a_capital(suggester: Suggester) -> None:
+    assert all(word[0].isupper() for word in words(ask(suggester, "")))
+    assert words(suggester.answer(Request("I am going ", shift="lock")))[0] == "TO"
+    assert words(suggester.answer(Request("I am going ", shift="on")))[0] == "To"
+    assert words(suggester.answer(Request("", shift="off")))[1].islower()
+
+
+def test_letters_are_completed(suggester: Suggester) -> None:
+    assert words(ask(suggester, "thank you so m"))[0] == "much"
+    assert words(ask(suggester, "THANK YOU SO MU"))[0].isupper()
+    assert words(ask(suggester, "thank you so Mu"))[0].istitle()
+
+
+def test_what_a_space_would_replace_keeps_a_slot(suggester: Suggester) -> None:
+    answer = ask(suggester, "what is teh")
+    assert answer.correction is not None
+    assert (answer.correction.replaced, answer.correction.text) == ("teh", "the")
+    assert [slot.kind for slot in answer.slots].count("literal") == 1
+    assert "the" in words(answer)[:2]
+
+
+def test_a_correction_waits_while_longer_words_are_as_likely() -> None:
+    eager, patient = (make(options=SuggesterOptions(least_share=share)) for share in (0.0, 0.2))
+    waits = 0
+    for text in ("I need more mo", "can you lor", "what is teh", "i", "we dont", "that is a grea", "the hosp"):
+        early, late = ask(eager, text), ask(patient, text)
+        if late.correction != early.correction:
+            assert late.correction is None
+            assert "literal" not in {slot.kind for slot in late.slots}
+            waits += 1
+    assert waits
+    assert ask(patient, "we dont").correction is not None  # an apostrophe is put in all the same
+
+
+def test_a_beginning_that_was_mistyped_is_completed(suggester: Suggester) -> None:
+    assert "tomorrow" in words(ask(suggester, "see you tonor"))
+
+
+def test_a_word_that_is_likely_finished_is_followed_by_the_next(suggester: Suggester) -> None:
+    answer = ask(suggester, "I am going")
+    assert [slot.kind for slot in answer.slots].count("next_word") >= 1
+    assert answer.ghost is not None
+    assert answer.ghost.text.startswith(" to")
+
+
+def test_ghost_text_goes_on_exactly_where_the_cursor_is(suggester: Suggester) -> None:
+    ghost = ask(suggester, "I am looking forw").ghost
+    assert ghost is None or ghost.text.startswith("ard")
+    assert ask(suggester, "thank you so m").ghost is not None
+
+
+def test_a_learned_name_is_completed_protected_and_corrected_to() -> None:
+    store = PersonalStore.open(None)
+    store.learn(["Siobhan"], ["to"], "accepted")
+    suggester = make(store)
+    assert "Siobhan" in words(ask(suggester, "talk to Siob"))
+    assert ask(suggester, "talk to Siobhan").correction is None
+    mended = ask(suggester, "talk to siobhsn").correction
+    assert mended is not None
+    assert mended.text == "Siobhan"
+
+
+def test_a_learned_word_is_not_offered_in_the_capitals_of_an_offensive_one() -> None:
+    store = PersonalStore.open(None)
+    for _ in range(5):
+        store.learn(["rn"], ["busy"], "accepted")
+    suggester = make(store)
+    assert not suggester.is_offensive("rn")
+    assert suggester.is_offensive("RN")
+    assert "rn" in words(ask(suggester, "busy r"))
+    assert not {"Rn", "RN"} & set(words(ask(suggester, "busy R")))
+
+
+def test_own_words_follow_what_is_learned_and_forgotten() -> None:
+    store = PersonalStore.open(None)
+    own = OwnWords(store, LANGUAGE, load_layout())
+    assert own.find("xiangyi") == []
+    store.learn(["Xiangyu", "the"], (), "accepted")
+    assert [each.text for each in own.find("xiangyi")] == ["Xiangyu"]
+    assert own.find("teh") == []  # a word of the lexicon is left to it
+    store.forget("xiangyu")
+    assert own.find("xiangyi") == []
+
+
+def test_a_correction_that_was_taken_back_is_not_offered_again() -> None:
+    store = PersonalStore.open(None)
+    store.block("teh", "the")
+    assert ask(make(store), "what is teh").correction is None
+
+
+def test_emoji_take_the_last_slot_behind_a_finished_word() -> None:
+    class Pizza:
+        def find(self, word: str, limit: int = 1) -> tuple[str, ...]:
+            return ("\U0001f355",) if word == "pizza" else ()
+
+    language_parts: dict[str, object] = {"emoji": Pizza()}
+    answer = ask(make(None, None, **language_parts), "I love pizza")
+    assert (answer.slots[-1].text, answer.slots[-1].kind) == ("\U0001f355", "emoji")
+    off = make(None, SuggesterOptions(emoji=False), **language_parts)
+    assert all(slot.kind != "emoji" for slot in ask(off, "I love pizza").slots)
+
+
+def test_without_a_call_the_lexicon_and_the_writer_answer() -> None:
+    store = PersonalStore.open(None)
+    store.learn(["thermocline"], (), "accepted")
+    suggester = make(store)
+    answer = suggester.answer(Request("hi the"), Budget(CallCost(1.0), 0.0))
+    assert (answer.stage, answer.num_model_calls) == ("personal_and_lexicon", 0)
+    assert {"there", "their", "they"} & set(words(answer))
+
+
+def test_the_language_is_data() -> None:
+    assert isinstance(LANGUAGE, Language)
+    assert "i'm" in LANGUAGE.editor.capital_words

@@ -1,0 +1,1 @@
+"""What a language pack is made from."""

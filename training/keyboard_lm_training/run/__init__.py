@@ -1,0 +1,1 @@
+"""A training run: data, objective, optimizer, states, log, the loop."""

@@ -1,0 +1,142 @@
+"""Which device this process trains on, and how several processes share one network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from keyboard_lm.errors import TrainingError
+from keyboard_lm.network.model import OpenELM
+from keyboard_lm_training.run.loss import linear_cross_entropy
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one process of a run stands.
+
+    Attributes:
+        device: what its tensors live on.
+        rank: its number among `world_size` processes.
+        world_size: processes of the run.
+    """
+
+    device: torch.device
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean of a tensor over all processes."""
+        if self.world_size > 1:
+            dist.all_reduce(value)
+            value = value / self.world_size
+        return value
+
+    def any(self, flag: bool) -> bool:
+        """Return whether any process says yes; all of them have to ask."""
+        if self.world_size > 1:
+            votes = torch.tensor(float(flag), device=self.device)
+            dist.all_reduce(votes)
+            return bool(votes.item())
+        return flag
+
+    def wait(self) -> None:
+        """Return once every process has come here."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def placed(device: str | None = None) -> Iterator[Placement]:
+    """Yield this process's place: alone, or one of those that `torchrun` started.
+
+    Args:
+        device: `cpu`, `cuda` or `mps`; by default CUDA, then Apple's GPU, then CPU.
+
+    Raises:
+        TrainingError: the device does not exist here.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    name = device or ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(name, False):
+        usable = ", ".join(option for option, is_there in available.items() if is_there)
+        raise TrainingError(f"no device {name!r} on this machine; use one of: {usable}")
+    if world_size == 1:
+        yield Placement(torch.device(name))
+        return
+    if name == "cuda":
+        if local_rank >= torch.cuda.device_count():
+            raise TrainingError(f"process {rank} has no GPU of its own; start {torch.cuda.device_count()} per machine")
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group("nccl" if name == "cuda" else "gloo")
+    try:
+        yield Placement(torch.device(name, local_rank) if name == "cuda" else torch.device(name), rank, world_size)
+        dist.barrier()  # the first process is still writing when the others are done
+    finally:
+        dist.destroy_process_group()
+
+
+class LossModel(nn.Module):
+    """The network and its loss as one module, so that DDP and FSDP see every use of the tied table.
+
+    Args:
+        model: the network.
+        z_loss_weight: see `linear_cross_entropy`.
+        dtype: precision of the head's matrix products.
+        is_compiled: fuse the element-wise work of layers and loss with torch.compile (needs a C++ compiler).
+    """
+
+    def __init__(self, model: OpenELM, z_loss_weight: float, dtype: torch.dtype, is_compiled: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.is_compiled = is_compiled
+        if is_compiled:
+            _compile_layers(model)
+        self.z_loss_weight = z_loss_weight
+        self.dtype = dtype
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss and the plain NLL of windows (B, T + 1)."""
+        hidden = self.model.hidden(windows[:, :-1]).flatten(0, 1)  # (B T, C)
+        table = self.model.transformer.token_embeddings.weight
+        targets = windows[:, 1:].flatten()  # (B T,)
+        return linear_cross_entropy(hidden, table, targets, self.z_loss_weight, self.dtype, self.is_compiled)
+
+
+def _compile_layers(model: OpenELM) -> None:
+    # Layer-wise scaling makes each layer a shape of its own, and torch stops compiling after eight by default.
+    dynamo: Any = torch._dynamo.config
+    dynamo.recompile_limit = max(dynamo.recompile_limit, 4 * len(model.transformer.layers))
+    for layer in model.transformer.layers:
+        layer.compile()
+
+
+def shared(module: LossModel, strategy: str, place: Placement) -> nn.Module:
+    """Return the module as it runs in this placement: bare, copied (DDP) or sharded (FSDP2)."""
+    if place.world_size == 1:
+        return module
+    if strategy == "ddp":
+        devices = [place.device] if place.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices, gradient_as_bucket_view=True)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(place.device.type, (place.world_size,))
+    for layer in module.model.transformer.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    return module

@@ -1,0 +1,83 @@
+"""A corpus folder as the trainer sees it: windows to learn from, held-out text to measure on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keyboard_lm.errors import DataError
+from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm_training.corpus.shards import HELDOUT, TRAIN, CorpusManifest, open_shard
+from keyboard_lm_training.run.heldout import HeldoutShard
+from keyboard_lm_training.run.windows import WindowSampler
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What one run trains on.
+
+    Attributes:
+        tokenizer: the corpus's tokenizer.
+        sampler: training windows.
+        heldout: text kept out of training.
+        manifest: the corpus's manifest.
+    """
+
+    tokenizer: Tokenizer
+    sampler: WindowSampler
+    heldout: tuple[HeldoutShard, ...]
+    manifest: CorpusManifest
+
+    @classmethod
+    def load(cls, folder: Path, seq_len: int, seed: int) -> TrainingData:
+        """Open a corpus folder made by `keyboard-lm corpus`.
+
+        Raises:
+            DataError: the folder is not a corpus, is damaged, or is too small for one window.
+            CheckpointError: its tokenizer cannot be read.
+        """
+        manifest = CorpusManifest.load(folder)
+        tokenizer = Tokenizer.load(folder)
+        if tokenizer.digest != manifest.tokenizer_digest:
+            raise DataError(f"{folder}: the tokenizer is not the one its shards were made with; rebuild the corpus")
+        shards = {
+            source.name: [open_shard(folder, shard) for shard in manifest.shards_of(TRAIN, source.name)]
+            for source in manifest.sources
+        }
+        weights = {source.name: source.weight for source in manifest.sources}
+        sampler = WindowSampler(
+            shards, weights, seq_len, tokenizer.bos_id, tokenizer.eos_id, seed, tokenizer.vocab_size
+        )
+        heldout = tuple(
+            HeldoutShard(shard.source, open_shard(folder, shard), shard.num_bytes / shard.num_tokens)
+            for shard in manifest.shards_of(HELDOUT)
+            if shard.num_tokens > 1
+        )
+        return cls(tokenizer, sampler, heldout, manifest)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the tokenizer, the shards and the weights of their sources."""
+        parts = [self.tokenizer.digest]
+        parts += [f"{source.name} {source.weight}" for source in self.manifest.sources]
+        parts += [f"{shard.file} {shard.sha256}" for shard in self.manifest.shards]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the training record keeps of the corpus."""
+        return {
+            "tokenizer_digest": self.tokenizer.digest,
+            "train_tokens": self.manifest.num_tokens(TRAIN),
+            "sources": [
+                {
+                    "name": source.name,
+                    "weight": source.weight,
+                    "licence": source.licence,
+                    "sha256": source.sha256,
+                    "tokens": self.manifest.num_tokens(TRAIN, source.name),
+                }
+                for source in self.manifest.sources
+            ],
+        }

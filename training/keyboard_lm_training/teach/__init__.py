@@ -1,0 +1,1 @@
+"""What a model learns from another: distillation, few bits, written messages, time boxes."""

@@ -3,8 +3,8 @@
     python tests/benchmarks/fit_cost_model.py [--write]
 
 Prints what was published beside what a model says that was fitted without that chip, as Markdown, the coefficients
-fitted to all, and one JSON line last. `--write` puts the coefficients into `keyboard_lm/device/cost_model.toml` and the tables
-into `docs/cost_model.md`, between its marks.
+fitted to all, and one JSON line last. `--write` puts the coefficients into `keyboard_lm/device/cost_model.toml` and the
+tables into `docs/cost_model.md`, between its marks.
 """
 
 from __future__ import annotations

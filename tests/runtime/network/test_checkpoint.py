@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keyboard_lm.errors import CheckpointError
+from keyboard_lm.errors import CheckpointError, WriteError
 from keyboard_lm.files import replaced_folder
 from keyboard_lm.network import checkpoint as checkpoints
 from keyboard_lm.network.checkpoint import (
@@ -199,7 +199,7 @@ def test_interrupted_save_leaves_the_old_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "write_index", fail)
-        with pytest.raises((KeyboardInterrupt, CheckpointError)):
+        with pytest.raises((KeyboardInterrupt, WriteError)):
             make_checkpoint(tmp_path / "model", seed=1)
     assert Checkpoint.load(tmp_path / "model").digest == old.digest
     assert [path.name for path in tmp_path.iterdir()] == ["model"]  # no draft is left behind
@@ -217,7 +217,7 @@ def test_failed_rename_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pyt
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(CheckpointError, match="Permission denied"), replaced_folder(folder) as draft:
+    with pytest.raises(WriteError, match="Permission denied"), replaced_folder(folder) as draft:
         (draft / "new").touch()
     assert [path.name for path in folder.iterdir()] == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -243,7 +243,7 @@ def test_added_file_is_listed_and_checked(copied: Path) -> None:
 
 def test_folder_that_cannot_be_written_is_one_error(tmp_path: Path, tiny_checkpoint: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CheckpointError, match="cannot be written"), replaced_folder(tmp_path / "file" / "model"):
+    with pytest.raises(WriteError, match="cannot be written"), replaced_folder(tmp_path / "file" / "model"):
         pass
     gone = Checkpoint.load(Path(shutil.copytree(tiny_checkpoint, tmp_path / "gone")))
     shutil.rmtree(tmp_path / "gone")

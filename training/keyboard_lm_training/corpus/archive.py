@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.errors import CheckpointError, DataError
+from keyboard_lm.errors import DataError, WriteError
 from keyboard_lm.files import replaced_folder
 from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
 from keyboard_lm_training.corpus.shards import (
@@ -153,5 +153,5 @@ def unpack_corpus(archive: Path, folder: Path) -> None:
             CorpusManifest.load(draft).verify(draft)
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{archive}: not the archive of a corpus, or damaged ({error})") from None
-    except CheckpointError as error:
+    except WriteError as error:
         raise DataError(str(error)) from None

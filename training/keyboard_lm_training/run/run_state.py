@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from keyboard_lm.errors import CheckpointError, TrainingError
+from keyboard_lm.errors import TrainingError, WriteError
 from keyboard_lm.files import replaced_folder
 
 STATES_FOLDER = "states"
@@ -78,7 +78,7 @@ def save_state(run_folder: Path, state: RunState) -> None:
             tensors = {name: tensor.detach().contiguous().clone() for name, tensor in state.tensors.items()}
             save_file(tensors, draft / _TENSORS_FILE)
             (draft / _STATE_FILE).write_text(json.dumps({"step": state.step, **state.values}), encoding="utf-8")
-    except (CheckpointError, SafetensorError) as error:
+    except (WriteError, SafetensorError) as error:
         raise TrainingError(
             f"step {state.step} cannot be saved ({error}); free some space and run the same command to go on from the "
             "last saved step"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.cli.learned import check_learned
+from keyboard_lm.cli.table import format_table
 from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.device.cost_model import cost_model
 from keyboard_lm.errors import DataError
@@ -22,6 +25,7 @@ from keyboard_lm.keyboard.bar import Answer, Slot
 from keyboard_lm.keyboard.events import FieldStarted
 from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.keyboard.suggester import SuggesterOptions
+from keyboard_lm.keyboard.why import Explained
 from keyboard_lm.touch.layout import layout_names
 from keyboard_lm.words.offensive import read_word_list
 
@@ -38,6 +42,7 @@ from keyboard_lm.words.offensive import read_word_list
 @click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
 @click.option("--block", type=click.Path(path_type=Path), help="Words never to offer, one on a line.")
 @click.option("--allow", type=click.Path(path_type=Path), help="Words that may be offered nevertheless.")
+@click.option("--why", is_flag=True, help="Show every offer: where it came from and what it was worth.")
 @click.option("--learned", type=click.Path(path_type=Path), help="Personal file, which is read only.")
 def command(
     text: str | None,
@@ -51,6 +56,7 @@ def command(
     layout: str,
     block: Path | None,
     allow: Path | None,
+    why: bool,
     learned: Path | None,
 ) -> None:
     """Show the suggestion bar for TEXT.
@@ -79,10 +85,13 @@ def command(
     for line in texts:
         session.apply(FieldStarted(line))
         answer = session.suggest()
+        offers = session.explain() if why else None
         if as_json:
-            click.echo(_as_json(line, answer, device, load_ms))
+            click.echo(_as_json(line, answer, device, load_ms, offers))
         else:
             click.echo(_as_text(answer, device, budget_ms, load_ms))
+            if offers is not None:
+                click.echo("\n" + _offers_table(offers))
         load_ms = 0.0
     for warning in session.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -159,8 +168,24 @@ def _is_correction(slot: Slot, answer: Answer) -> bool:
     return made is not None and (slot.replaced, slot.text) == (made.replaced, made.text)
 
 
-def _as_json(text: str, answer: Answer, device: str, load_ms: float) -> str:
+def _offers_table(offers: tuple[Explained, ...]) -> str:
+    """Return what stood behind the bar, a line for each offer, those worth most first."""
+    rows = [["offer", "for", "kind", "from", "ln P(word)", "ln P(typed)", "worth", ""]]
+    for offer, fate in offers:
+        worth = [f"{value:.2f}" for value in (offer.log_prior, offer.log_channel, offer.log_joint)]
+        rows.append([offer.text, offer.replaced, offer.kind.replace("_", " "), offer.source, *worth, fate])
+    return format_table(rows)
+
+
+def _as_json(text: str, answer: Answer, device: str, load_ms: float, offers: tuple[Explained, ...] | None) -> str:
     values = asdict(answer)
     del values["revision"]
+    if offers is not None:
+        values["offers"] = [{**_finite(offer._asdict()), "fate": fate} for offer, fate in offers]
     factor = cost_model().factor
     return json.dumps({"text": text, **values, "device": device, "device_ms_factor": factor, "load_ms": load_ms})
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    # JSON has no infinity: what is worth nothing has no logarithm.
+    return {name: None if value == -math.inf else value for name, value in values.items()}

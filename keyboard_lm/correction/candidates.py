@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keyboard_lm.decoding.best import best_places
 from keyboard_lm.text.case import fold
 from keyboard_lm.touch.channel import Channel, Logs, Place
 from keyboard_lm.touch.layout import Tap
@@ -229,8 +230,7 @@ class CandidateSearch:
             nodes, logs = nodes.take(firsts), np.maximum.reduceat(logs, firsts)
         if len(nodes) > self.options.beam:
             ranks = logs + self._promise.take(nodes)
-            best = ranks.argpartition(len(ranks) - self.options.beam)[-self.options.beam :]
-            best.sort()
+            best = best_places(ranks, self.options.beam)
             nodes, logs = nodes.take(best), logs.take(best)
         return _Beam(nodes, logs)
 

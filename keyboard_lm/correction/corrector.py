@@ -159,8 +159,6 @@ class Corrector:
     Args:
         search: for the words that may have been meant.
         tokenizer: of the network.
-        boundary_of: asks the network about the context of a typed text; None where it may not be asked, and the
-            lexicon's frequencies have to do.
         options: when to correct.
         is_protected: words that must stay as they are: those that were learned, or once restored.
         max_nodes: of one call of the network.
@@ -170,7 +168,6 @@ class Corrector:
         self,
         search: CandidateSearch,
         tokenizer: Tokenizer,
-        boundary_of: BoundaryOf,
         options: CorrectorOptions | None = None,
         is_protected: Callable[[str], bool] = lambda word: False,
         max_nodes: int = 16,
@@ -181,7 +178,6 @@ class Corrector:
         self._rates = search.channel.parameters.rates
         self._form: TextForm = tokenizer.form
         self._scorer = WordScorer(tokenizer, max_nodes)
-        self._boundary_of = boundary_of
         self._is_protected = is_protected
         self._first_token = lru_cache(maxsize=4096)(self._token_at_start)
         self._written = lru_cache(maxsize=_MAX_REMEMBERED)(self._as_written)
@@ -195,6 +191,7 @@ class Corrector:
     def judge(
         self,
         text: str,
+        boundary_of: BoundaryOf,
         taps: Sequence[Tap | None] = (),
         prior: Prior | None = None,
         more: Callable[[str, Sequence[Tap | None]], Sequence[Candidate]] | None = None,
@@ -204,6 +201,8 @@ class Corrector:
 
         Args:
             text: all before the cursor, which stands right behind the word.
+            boundary_of: asks the network about the context of a typed text; None where it may not be asked, and the
+                lexicon's frequencies have to do.
             taps: of the last characters; those of the word or none.
             prior: from the network's probability of a word, and the word, to what is believed instead (see
                 `keyboard_lm.personal.store.PersonalView.mix`).
@@ -222,10 +221,10 @@ class Corrector:
             candidates = [*candidates, *more(word, taps)]
         readings += self._readings(candidates, typed)
         readings += self._splits(typed)
-        found = self._joined(text, typed, prior) or self._weighed(readings, self._boundary_of(typed), prior)
+        found = self._joined(text, typed, boundary_of, prior) or self._weighed(readings, boundary_of(typed), prior)
         verdict = self._verdict(word, found)
         self._remember(text, word, verdict)
-        return self._reconsidered(text, typed) or verdict if verdict.correction is None else verdict
+        return self._reconsidered(text, typed, boundary_of) or verdict if verdict.correction is None else verdict
 
     def protects(self, text: str, word: str) -> bool:
         """Return whether a word must stay: digits, addresses, capitals inside or throughout, and what was learned."""
@@ -320,7 +319,7 @@ class Corrector:
                 readings.append(_Reading(word, f"{left} {right}", log_channel, (((token, right), 1.0),)))
         return readings
 
-    def _joined(self, text: str, typed: TypedText, prior: Prior | None) -> list[Hypothesis]:
+    def _joined(self, text: str, typed: TypedText, boundary_of: BoundaryOf, prior: Prior | None) -> list[Hypothesis]:
         """Return what is left of and right of a stray space as one word and as two; nothing if that is no question."""
         right = typed.partial
         before = text[: -len(right)]
@@ -347,7 +346,7 @@ class Corrector:
             _Reading(apart, apart, 0.0, (((tokens[0], right), 1.0),)),
             _Reading(apart, both, math.log(self._rates.stray_space), (((tokens[1],), 1.0),)),
         ]
-        found = self._weighed(readings, self._boundary_of(earlier), prior)
+        found = self._weighed(readings, boundary_of(earlier), prior)
         best = found[0]
         return found if not best.is_literal and _ratio(found) >= self.options.unknown_ratio else []
 
@@ -364,7 +363,7 @@ class Corrector:
         kept = [each for each in others if each.is_literal or each.log_joint >= literal.log_joint - least]
         self._judged[text] = tuple(kept[: _MAX_RECONSIDERED + 1])
 
-    def _reconsidered(self, text: str, typed: TypedText) -> Verdict | None:
+    def _reconsidered(self, text: str, typed: TypedText, boundary_of: BoundaryOf) -> Verdict | None:
         """Return what the word before the last becomes if the one under the cursor makes it implausible."""
         right = typed.partial
         before = text[: -len(right)]
@@ -374,7 +373,7 @@ class Corrector:
             return None
         earlier = self._form.split_typed(earlier_text)
         left = earlier.partial
-        boundary = self._boundary_of(earlier) if earlier_text.endswith(left) and left else None
+        boundary = boundary_of(earlier) if earlier_text.endswith(left) and left else None
         literal = next((each for each in hypotheses if each.is_literal), None)
         if boundary is None or literal is None or literal.text != left:
             return None

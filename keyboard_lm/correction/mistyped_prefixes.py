@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from keyboard_lm.correction.candidates import CandidateSearch
+from keyboard_lm.decoding.best import best_places
 from keyboard_lm.decoding.context import Boundary
 from keyboard_lm.decoding.pieces import PieceTable
 from keyboard_lm.touch.layout import Tap
@@ -44,7 +43,7 @@ def mistyped_completions(
         span = ends.starting_with(prefix)
         masses = given[span]
         if len(masses) > _WORDS_EACH:
-            places = np.argpartition(masses, -_WORDS_EACH)[-_WORDS_EACH:]
+            places = best_places(masses, _WORDS_EACH)
             found = zip((places + span.start).tolist(), masses.take(places).tolist(), strict=True)
         else:
             found = zip(range(span.start, span.stop), masses.tolist(), strict=True)

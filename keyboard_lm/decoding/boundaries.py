@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.decoding.context import Boundary, ContextCache, ContextWindow
 from keyboard_lm.decoding.pieces import PieceTable
 from keyboard_lm.decoding.word_boundary import Path, word_boundary
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.form import TypedText
@@ -33,7 +31,6 @@ class Boundaries:
         backend: the network; nobody else may use its cache.
         tokenizer: the one it was trained with.
         max_nodes: largest tree that will be scored behind a context.
-        clock: seconds that only go forward.
 
     Attributes:
         table: of the tokenizer's pieces.
@@ -43,16 +40,10 @@ class Boundaries:
         ConfigError: the KV cache is too small for a context and a tree.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        tokenizer: Tokenizer,
-        max_nodes: int,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, backend: Backend, tokenizer: Tokenizer, max_nodes: int) -> None:
         self.table = PieceTable(tokenizer)
         words = word_boundary(tokenizer)
-        self.cache = ContextCache(backend, clock=clock, words=words)
+        self.cache = ContextCache(backend, words=words)
         self._tokenizer = tokenizer
         self._known: tuple[tuple[tuple[str, ...], ...], Path] = ((), ())
         room = min(backend.capacity, backend.config.max_context_length) - max_nodes
@@ -63,18 +54,13 @@ class Boundaries:
             )
         self._window = ContextWindow(tokenizer.bos_id, self.table.ends_token, room, words.begins_token)
 
-    def at(self, typed: TypedText) -> Boundary:
-        """Return the boundary before the word under the cursor, or before the next one."""
-        return self.cache.at(self.ids(typed))
+    def at(self, typed: TypedText, turn: Turn | None = None) -> Boundary:
+        """Return the boundary before the word under the cursor, or before the next one, whatever that costs."""
+        return self.cache.at(self.ids(typed), turn)
 
-    def at_once(self, typed: TypedText) -> Boundary | None:
-        """Return the same if the network need not be asked, or may be (see `ContextCache.may_call`); else None."""
-        ids = self.ids(typed)
-        num_new = self.cache.num_new(ids)
-        may_call = self.cache.may_call
-        if num_new and may_call is not None and not may_call(num_new):
-            return None
-        return self.cache.at(ids)
+    def at_once(self, typed: TypedText, turn: Turn) -> Boundary | None:
+        """Return the same if the network need not be asked, or the turn has room for that; else None."""
+        return self.cache.at_once(self.ids(typed), turn)
 
     def ids(self, typed: TypedText) -> Path:
         """Return the context's ids; those of the text asked about last are remembered."""

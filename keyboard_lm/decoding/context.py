@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +13,37 @@ from numpy.typing import NDArray
 from keyboard_lm.backends.protocol import ROOT, Backend, Logits
 from keyboard_lm.decoding.pieces import PieceSet
 from keyboard_lm.decoding.word_boundary import SUFFIX_SPACE, Path, Probabilities, WordBoundary
+from keyboard_lm.device.turn import Turn
+
+
+class Known:
+    """What the network has said after one context, and after the continuations of it that were asked for so far.
+
+    Attributes:
+        context_ids: the context.
+        probabilities: the next piece's, by continuation.
+        arranged: the same for some pieces in their order, by those, continuation and whether a word begins there.
+    """
+
+    def __init__(self, context_ids: Path, first: Probabilities) -> None:
+        self.context_ids = context_ids
+        self.probabilities: dict[Path, Probabilities] = {(): first}
+        self.arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
 
 
 class Boundary:
-    """What the network says after one context, and after the continuations of it that were asked for so far.
+    """The boundary after a context, for one turn: what is known there, and more if the turn has room for a call.
 
     Made by `ContextCache.at`. Continuations are scored behind the cached context and change nothing in it.
     """
 
-    def __init__(self, cache: ContextCache, context_ids: Path, logits: Logits) -> None:
+    def __init__(self, cache: ContextCache, known: Known, turn: Turn) -> None:
         self._cache = cache
-        self._context_ids = context_ids
+        self._turn = turn
+        self._of_context = known
         self._end_id = cache.words.end_id
-        self._known: dict[Path, Probabilities] = {(): cache.words.first(logits, context_ids[-1])}
-        self._arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
+        self._known = known.probabilities
+        self._arranged = known.arranged
 
     def probabilities(self, path: Path = ()) -> Probabilities:
         """Return the next piece's probabilities after the context and `path`, which `expand` has seen.
@@ -57,13 +73,11 @@ class Boundary:
         """Return whether `expand` has seen `path`, or a longer one that passes through it."""
         return (path if self._end_id is None else self._fed(path)) in self._known
 
-    def may_expand(self, num_nodes: int) -> bool:
-        """Return whether `expand` may be called now for as many tree nodes (see `ContextCache.may_call`)."""
-        may_call = self._cache.may_call
-        return may_call is None or may_call(num_nodes)
-
-    def expand(self, paths: Sequence[Path]) -> None:
+    def expand(self, paths: Sequence[Path]) -> bool:
         """Score all `paths`, and the paths they pass through, in one call of the network.
+
+        Returns:
+            False where the turn has no room for the call: nothing more is known then.
 
         Raises:
             ContextLengthError: the tree does not fit behind the context.
@@ -72,13 +86,18 @@ class Boundary:
         for path in paths if self._end_id is None else map(self._pieces, paths):
             for depth in range(1, len(path) + 1):
                 nodes.setdefault(path[:depth], len(nodes))
+        if not self._turn.take(len(nodes)):
+            return False
         parents = [nodes[path[:-1]] if len(path) > 1 else ROOT for path in nodes]
-        logits = self._cache.score_tree(self._context_ids, [path[-1] for path in nodes], parents)  # (N, V)
+        logits = self._cache.score_tree(
+            self._of_context.context_ids, [path[-1] for path in nodes], parents, self._turn
+        )  # (N, V)
         for path, row in zip(nodes, logits, strict=True):
             if path not in self._known:
                 self._known[path] = self._cache.words.inside(row)
                 if self._end_id is not None:
                     self._known[(*path, self._end_id)] = self._cache.words.first(row, path[-1])
+        return True
 
     def _pieces(self, path: Path) -> Path:
         return tuple(piece_id for piece_id in path if piece_id != self._end_id)
@@ -99,72 +118,61 @@ class ContextCache:
     Args:
         backend: the network; nobody else may use its cache meanwhile.
         num_remembered: how many boundaries.
-        clock: seconds that only go forward.
         words: how the tokenizer marks the boundary between words.
-
-    Attributes:
-        may_call: asked before each call of the network, with the number of tokens, by those who can do without it; None
-            to allow all.
-        forward_ms: time spent in the network since construction.
-        num_calls: calls of the network since construction.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        num_remembered: int = 4,
-        clock: Callable[[], float] = time.perf_counter,
-        words: WordBoundary = SUFFIX_SPACE,
-    ) -> None:
+    def __init__(self, backend: Backend, num_remembered: int = 4, words: WordBoundary = SUFFIX_SPACE) -> None:
         self.backend = backend
         self.words = words
-        self.may_call: Callable[[int], bool] | None = None
-        self.forward_ms = 0.0
-        self.num_calls = 0
-        self._clock = clock
         self._cached_ids: Path = ()
         self._num_remembered = num_remembered
-        self._boundaries: OrderedDict[Path, Boundary] = OrderedDict()
+        self._known: OrderedDict[Path, Known] = OrderedDict()
 
-    def at(self, context_ids: Sequence[int]) -> Boundary:
-        """Return the boundary after `context_ids` (at least one).
+    def at(self, context_ids: Sequence[int], turn: Turn | None = None) -> Boundary:
+        """Return the boundary after `context_ids` (at least one), whatever that costs.
+
+        Args:
+            context_ids: the context.
+            turn: of the answer that it is for; None where calls are not counted.
 
         Raises:
             ContextLengthError: they do not fit the KV cache.
         """
         ids = tuple(context_ids)
-        boundary = self._boundaries.get(ids)
-        if boundary is None:
+        turn = turn or Turn()
+        known = self._known.get(ids)
+        if known is None:
             # The last token is fed again even if the cache holds it: its logits are what is wanted.
-            boundary = Boundary(self, ids, self._feed(ids, min(self._shared(ids), len(ids) - 1)))
-            self._boundaries[ids] = boundary
-            if len(self._boundaries) > self._num_remembered:
-                self._boundaries.popitem(last=False)
-        self._boundaries.move_to_end(ids)
-        return boundary
+            logits = self._feed(ids, min(self._shared(ids), len(ids) - 1), turn)
+            known = self._known[ids] = Known(ids, self.words.first(logits, ids[-1]))
+            if len(self._known) > self._num_remembered:
+                self._known.popitem(last=False)
+        self._known.move_to_end(ids)
+        return Boundary(self, known, turn)
 
-    def num_new(self, context_ids: Sequence[int]) -> int:
-        """Return how many tokens `at` would have to feed; 0 where the boundary is remembered."""
+    def at_once(self, context_ids: Sequence[int], turn: Turn) -> Boundary | None:
+        """Return the same if the network need not be asked, or the turn has room for that; else None."""
         ids = tuple(context_ids)
-        return 0 if ids in self._boundaries else len(ids) - min(self._shared(ids), len(ids) - 1)
+        if ids not in self._known and not turn.take(len(ids) - min(self._shared(ids), len(ids) - 1)):
+            return None
+        return self.at(ids, turn)
 
     def forget(self) -> None:
         """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""
         self._cached_ids = ()
-        self._boundaries.clear()
+        self._known.clear()
 
-    def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
+    def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int], turn: Turn) -> Logits:
         """Bring the cache to `context_ids` and score a tree behind it, as `Backend.score_tree` does."""
         shared = self._shared(context_ids)
         if shared < len(context_ids):
-            self._feed(context_ids, shared)
+            self._feed(context_ids, shared, turn)
         elif shared < self.backend.length:
             self.backend.rewind(shared)
             self._cached_ids = context_ids
-        start = self._clock()
+        begun = turn.clock()
         logits = self.backend.score_tree(token_ids, parents)
-        self.forward_ms += (self._clock() - start) * 1000
-        self.num_calls += 1
+        turn.count_call(begun)
         return logits
 
     def _shared(self, ids: Path) -> int:
@@ -175,17 +183,16 @@ class ContextCache:
             shared += 1
         return shared
 
-    def _feed(self, ids: Path, kept: int) -> Logits:
+    def _feed(self, ids: Path, kept: int, turn: Turn) -> Logits:
         # What is cached is forgotten first: a call that fails leaves a state that the next one can start from.
         self._cached_ids = ids[:kept]
-        start = self._clock()
+        begun = turn.clock()
         if not kept:
             logits = self.backend.prefill(ids)
         else:
             self.backend.rewind(kept)
             logits = self.backend.decode(ids[kept:])
-        self.forward_ms += (self._clock() - start) * 1000
-        self.num_calls += 1
+        turn.count_call(begun)
         self._cached_ids = ids
         return logits
 

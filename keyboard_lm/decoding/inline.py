@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keyboard_lm.decoding.best import best_places
 from keyboard_lm.decoding.context import Boundary
 from keyboard_lm.decoding.pieces import PieceSet, PieceTable
 from keyboard_lm.decoding.search import SearchOptions, find_words
@@ -60,11 +61,8 @@ class _Continued(Boundary):
     def is_known(self, path: Path) -> bool:
         return self._boundary.is_known(self._path + path)
 
-    def may_expand(self, num_nodes: int) -> bool:
-        return self._boundary.may_expand(num_nodes + len(self._path))
-
-    def expand(self, paths: Sequence[Path]) -> None:
-        self._boundary.expand([self._path + path for path in paths])
+    def expand(self, paths: Sequence[Path]) -> bool:
+        return self._boundary.expand([self._path + path for path in paths])
 
 
 def continuation(
@@ -83,14 +81,12 @@ def continuation(
     Returns:
         None where the network would have to be asked and may not be, or the path is too long for a call.
     """
-    if not boundary.is_known(path):
-        if len(path) > max_nodes or not boundary.may_expand(len(path)):
-            return None
-        boundary.expand([path])
+    if not boundary.is_known(path) and (len(path) > max_nodes or not boundary.expand([path])):
+        return None
     if table.shows_ends:  # words of one piece: no further call
         return _of_one_piece(table.ends, boundary.arranged(table.ends, path), num_words, least)
-    options = SearchOptions(num_words=num_words, max_rounds=1, max_nodes=max_nodes)
-    found = find_words(table, _Continued(boundary, path), "", options)
+    options = SearchOptions(max_rounds=1, max_nodes=max_nodes)
+    found = find_words(table, _Continued(boundary, path), "", num_words, options)
     return [(word.text, word.probability) for word in found.words]
 
 
@@ -100,7 +96,7 @@ def _of_one_piece(ends: PieceSet, given: Probabilities, num_words: int, least: f
         return []
     given = given.astype(np.float64)  # (N,)
     masses = np.add.reduceat(given, ends.group_starts) * ends.group_is_word  # (G,)
-    groups = np.argpartition(masses, -min(num_words, len(masses)))[-num_words:]
+    groups = best_places(masses, num_words)
     words = []
     for group, mass in zip(groups.tolist(), masses.take(groups).tolist(), strict=True):
         start = int(ends.group_starts[group])

@@ -12,12 +12,12 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keyboard_lm.decoding.best import best_places
 from keyboard_lm.decoding.context import Boundary
 from keyboard_lm.decoding.pieces import PieceSet, PieceTable, Places
 from keyboard_lm.decoding.word_boundary import Path
@@ -30,10 +30,9 @@ _FEW = 64  # pieces, whose words are sooner added up one by one than all of a ta
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What to look for, and how far.
+    """How far to look.
 
     Attributes:
-        num_words: how many words are wanted.
         max_rounds: calls of the network, one for each round of branches.
         max_nodes: tree nodes of one call.
         stop_ratio: a branch is followed only while its probability is above this times that of the last word wanted.
@@ -42,7 +41,6 @@ class SearchOptions:
         lower_case_odds: how much less probable a word becomes for lacking a capital that was typed.
     """
 
-    num_words: int = 3
     max_rounds: int = 4
     max_nodes: int = 16
     stop_ratio: float = 1.0
@@ -118,7 +116,10 @@ class _Endings(NamedTuple):
     masses: Masses  # of each piece in the span
 
     def best(self, num: int, floor: float) -> list[tuple[int, float]]:
-        """Return the first pieces of the `num` most probable groups above `floor` and their masses, in no order."""
+        """Return the first pieces of the `num` most probable groups above `floor` and their masses, in no order.
+
+        Of equal groups those that come first.
+        """
         starts, first = self.pieces.group_starts, self.span.start
         if floor > 0:
             # Only a piece with its part of the floor can be in a group above it, and few have that.
@@ -126,14 +127,14 @@ class _Endings(NamedTuple):
             if len(places) < _FEW:
                 groups = dict.fromkeys(self.pieces.places_of[self.pieces.keys[first + i]] for i in places.tolist())
                 found = [(start, self._between(start, stop)) for start, stop in groups]
-                return [(start, mass) for start, mass in sorted(found, key=itemgetter(1))[-num:] if mass > floor]
+                return sorted(((start, mass) for start, mass in found if mass > floor), key=_worth)[:num]
         span = self.pieces.groups_in(self.span)
         starts = starts[span]
         masses = np.add.reduceat(self.masses, starts - first)
         above = (masses > floor).nonzero()[0]
         masses, starts = masses.take(above), starts.take(above)
         if num < len(masses):
-            places = np.argpartition(masses, -num)[-num:]
+            places = best_places(masses, num)
             masses, starts = masses.take(places), starts.take(places)
         return list(zip(starts.tolist(), masses.tolist(), strict=True))
 
@@ -159,10 +160,13 @@ class _Endings(NamedTuple):
 class _Search:
     """One search in progress; the arguments are those of `find_words`."""
 
-    def __init__(self, table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> None:
+    def __init__(
+        self, table: PieceTable, boundary: Boundary, prefix: str, num_words: int, options: SearchOptions
+    ) -> None:
         self.table = table
         self.boundary = boundary
         self.prefix = prefix
+        self.num_words = num_words
         self.options = options
         self.key = fold(prefix)
         self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
@@ -179,15 +183,14 @@ class _Search:
         self._open(_Node((), "", 1.0, self.key, False))
         num_rounds = 0
         while num_rounds < self.options.max_rounds and (batch := self._next_batch()):
-            if unknown := [branch.path for branch in batch if not self.boundary.is_known(branch.path)]:
-                if not self.boundary.may_expand(len({path[: n + 1] for path in unknown for n in range(len(path))})):
-                    self.dropped_mass += sum(branch.mass for branch in batch)
-                    break
-                self.boundary.expand(unknown)
+            unknown = [branch.path for branch in batch if not self.boundary.is_known(branch.path)]
+            if unknown and not self.boundary.expand(unknown):
+                self.dropped_mass += sum(branch.mass for branch in batch)
+                break
             num_rounds += 1  # also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch:
                 self._open(self._node(branch))
-        best = sorted(self.found.items(), key=lambda item: (-item[1], item[0]))[: self.options.num_words]
+        best = sorted(self.found.items(), key=lambda item: (-item[1], item[0]))[: self.num_words]
         return SearchResult(
             words=tuple(Word(self._as_cased(key), mass) for key, mass in best),
             typed_probability=self._mass_of(self.key) if is_word(self.key) else 0.0,
@@ -218,8 +221,8 @@ class _Search:
     def _floor(self) -> float:
         """Return the probability up to which a branch is not worth following; it never falls."""
         if self.last_wanted is None:
-            num_words = self.options.num_words
-            self.last_wanted = sorted(self.found.values())[-num_words] if len(self.found) >= num_words else 0.0
+            is_enough = len(self.found) >= self.num_words
+            self.last_wanted = sorted(self.found.values())[-self.num_words] if is_enough else 0.0
         return max(self.last_wanted * self.options.stop_ratio, self.found_mass * self.options.negligible)
 
     def _node(self, branch: _Branch) -> _Node:
@@ -274,7 +277,7 @@ class _Search:
             return 0.0
         most = self.options.max_nodes * self.options.max_rounds
         if most < len(kept):
-            kept = kept[np.argpartition(masses[kept], -most)[-most:]]
+            kept = kept[best_places(masses[kept], most)]
         kept_masses = masses.take(kept).tolist()
         numbers = kept + places.start if isinstance(places, slice) else places.take(kept)
         ids = pieces.ids.take(numbers).tolist()
@@ -300,7 +303,7 @@ class _Search:
 
     def _add_words(self, endings: _Endings, mass: float) -> None:
         """Add the words that end at one node, of `mass` together, to those found; equal words are added up."""
-        stem, num = fold(endings.node.text), 4 * self.options.num_words + 20
+        stem, num = fold(endings.node.text), 4 * self.num_words + 20
         keys, are_words = endings.pieces.keys, endings.pieces.are_words
         is_first = not self.endings
         # What is below the floor here could be among the best only with what it has elsewhere, and is added there.
@@ -332,7 +335,13 @@ class _Search:
         return [endings for stem, all_of_it in self.endings.items() if key.startswith(stem) for endings in all_of_it]
 
 
-def find_words(table: PieceTable, boundary: Boundary, prefix: str, options: SearchOptions) -> SearchResult:
+def _worth(found: tuple[int, float]) -> tuple[float, int]:
+    return -found[1], found[0]
+
+
+def find_words(
+    table: PieceTable, boundary: Boundary, prefix: str, num_words: int = 3, options: SearchOptions | None = None
+) -> SearchResult:
     """Return the most probable words that begin with `prefix` after a context.
 
     Matching ignores case: a typed small letter stands for either, a typed capital prefers words that have it.
@@ -341,9 +350,10 @@ def find_words(table: PieceTable, boundary: Boundary, prefix: str, options: Sear
         table: of the tokenizer that the network was trained with.
         boundary: the context, which ends where a word may start.
         prefix: letters typed since, normalised; ``""`` for the next word.
-        options: how many words, and how far to look.
+        num_words: how many words are wanted.
+        options: how far to look; None for the defaults.
 
     Raises:
-        ContextLengthError: `options.max_nodes` does not fit behind the context.
+        ContextLengthError: `max_nodes` of the options does not fit behind the context.
     """
-    return _Search(table, boundary, prefix, options).run()
+    return _Search(table, boundary, prefix, num_words, options or SearchOptions()).run()

@@ -84,10 +84,8 @@ class WordScorer:
                 (batch if fits else rest).append((i, path))
                 nodes |= new if fits else set()
             unknown = [path[:-1] for _, path in batch if not boundary.is_known(path[:-1])]
-            if unknown:
-                if not boundary.may_expand(len({path[: n + 1] for path in unknown for n in range(len(path))})):
-                    break
-                boundary.expand(unknown)
+            if unknown and not boundary.expand(unknown):
+                break
             for i, path in batch:
                 scores[i] = Score(_probability(boundary, path), True)
             waiting = rest

@@ -1,10 +1,8 @@
-"""How many calls of the network one keystroke can afford on a device."""
+"""What calls of the network cost on a device."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -108,45 +106,3 @@ class CallCost:
 
     def _call_ms(self, num_tokens: int) -> float:
         return self.overhead_ms + math.hypot(self.read_ms, self.token_ms * num_tokens)
-
-
-class Budget:
-    """The calls that one answer may make; spent as they are made.
-
-    Args:
-        cost: of a call.
-        budget_ms: estimated time on the device, all calls together.
-        deadline: an instant on `clock` after which no call is begun.
-        clock: seconds that only go forward.
-        is_stale: asked before each call whether the answer is still wanted.
-
-    Attributes:
-        spent_ms: of `budget_ms`.
-        was_refused: whether a call was wanted that there was no room for.
-    """
-
-    def __init__(
-        self,
-        cost: CallCost,
-        budget_ms: float = math.inf,
-        deadline: float | None = None,
-        clock: Callable[[], float] = time.perf_counter,
-        is_stale: Callable[[], bool] | None = None,
-    ) -> None:
-        self.spent_ms = 0.0
-        self.was_refused = False
-        self._cost = cost
-        self._budget_ms = budget_ms
-        self._deadline = deadline
-        self._clock = clock
-        self._is_stale = is_stale
-
-    def may_call(self, num_tokens: int) -> bool:
-        """Return whether a call with as many tokens may be made now, and count it if so."""
-        cost_ms = self._cost.ms(num_tokens)
-        is_late = self._deadline is not None and self._clock() >= self._deadline
-        if is_late or self.spent_ms + cost_ms > self._budget_ms or (self._is_stale is not None and self._is_stale()):
-            self.was_refused = True
-            return False
-        self.spent_ms += cost_ms
-        return True

@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.device.budget import BUDGET_MS, Budget, load_device
+from keyboard_lm.device.budget import BUDGET_MS, load_device
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.evaluation.engine import Bar, word_under_cursor
 from keyboard_lm.keyboard.bar import Correction, Request, Slot, Taps
 from keyboard_lm.keyboard.language import load_language
@@ -66,7 +67,7 @@ class KeyboardEngine:
         key = text, tuple(taps)
         known = self._answers.get(key)
         if known is None:
-            answer = self._suggester.answer(Request(text, taps), Budget(self._cost, self._budget_ms))
+            answer = self._suggester.answer(Request(text, taps), Turn(self._cost, self._budget_ms))
             ghost = answer.ghost.text if answer.ghost is not None else ""
             correction = answer.correction or self._capital(word_under_cursor(text))
             known = answer.slots, Bar((), correction, ghost, answer.num_model_calls)

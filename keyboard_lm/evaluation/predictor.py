@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.decoding.boundaries import Boundaries, recent
 from keyboard_lm.decoding.search import SearchOptions, SearchResult, Word, find_words
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import TypedText, capitalise
@@ -27,7 +28,7 @@ class PredictorOptions:
             when the word they spell is at least this many times as probable as all longer words that begin with them.
             At 1 that is the more probable of the two readings, since everybody who types a word passes through each
             of its beginnings once; it also misread the fewest keystrokes of MacKenzie and Soukoreff's phrases.
-        search: how far a search goes (its `num_words` is set by `num_suggestions`).
+        search: how far a search goes.
     """
 
     num_suggestions: int = 3
@@ -68,6 +69,7 @@ class Suggestions:
 
     items: tuple[Suggestion, ...]
     timings: Timings
+    num_model_calls: int = 0
 
 
 class Predictor:
@@ -93,14 +95,7 @@ class Predictor:
         self.options = options or PredictorOptions()
         self._tokenizer = tokenizer
         self._clock = clock
-        # One completion more is looked for: the typed word itself may be among them and is not shown.
-        self._search = replace(self.options.search, num_words=self.options.num_suggestions + 1)
-        self._boundaries = Boundaries(backend, tokenizer, self._search.max_nodes, clock)
-
-    @property
-    def num_model_calls(self) -> int:
-        """Calls of the network since construction."""
-        return self._boundaries.cache.num_calls
+        self._boundaries = Boundaries(backend, tokenizer, self.options.search.max_nodes)
 
     def forget(self) -> None:
         """Drop what the network has computed for earlier texts."""
@@ -113,32 +108,35 @@ class Predictor:
         `PredictorOptions.finished_ratio`) or begin no word the search can find: then, and between words, it holds next
         words.
         """
+        turn = Turn(clock=self._clock)
         begun = self._clock()
-        forward_before = self._boundaries.cache.forward_ms
         text = recent(text)
         typed = self._tokenizer.form.split_typed(text)
         self._boundaries.ids(typed)
         tokenize_ms = (self._clock() - begun) * 1000
         items: tuple[Suggestion, ...] = ()
         if typed.partial:
-            items = self._completions(typed)
+            items = self._completions(typed, turn)
         if not items:
             if typed.partial:
                 again = self._clock()
                 typed = self._tokenizer.form.split_typed(text + " ")
                 self._boundaries.ids(typed)
                 tokenize_ms += (self._clock() - again) * 1000
-            items = self._next_words(typed)
+            items = self._next_words(typed, turn)
         total_ms = (self._clock() - begun) * 1000
-        forward_ms = self._boundaries.cache.forward_ms - forward_before
-        return Suggestions(items, Timings(tokenize_ms, forward_ms, total_ms - tokenize_ms - forward_ms))
+        timings = Timings(tokenize_ms, turn.forward_ms, total_ms - tokenize_ms - turn.forward_ms)
+        return Suggestions(items, timings, turn.num_calls)
 
-    def _completions(self, typed: TypedText) -> tuple[Suggestion, ...]:
+    def _completions(self, typed: TypedText, turn: Turn) -> tuple[Suggestion, ...]:
         """Return completions of the word under the cursor; none if it is finished or unknown."""
         prefix = typed.partial
         if typed.starts_sentence:
             prefix = fold(prefix[0]) + prefix[1:]  # the keyboard put that capital there
-        result = find_words(self._boundaries.table, self._boundaries.at(typed), prefix, self._search)
+        # One more is looked for: the typed word itself may be among them and is not shown.
+        num_words = self.options.num_suggestions + 1
+        boundary = self._boundaries.at(typed, turn)
+        result = find_words(self._boundaries.table, boundary, prefix, num_words, self.options.search)
         if self._is_finished(result):
             return ()
         shown = ((_as_typed(word, typed.partial), word) for word in result.words)
@@ -153,9 +151,9 @@ class Predictor:
         longer = result.prefix_probability - result.typed_probability
         return result.typed_probability > 0 and result.typed_probability >= self.options.finished_ratio * longer
 
-    def _next_words(self, typed: TypedText) -> tuple[Suggestion, ...]:
-        search = replace(self._search, num_words=self.options.num_suggestions)
-        result = find_words(self._boundaries.table, self._boundaries.at(typed), "", search)
+    def _next_words(self, typed: TypedText, turn: Turn) -> tuple[Suggestion, ...]:
+        boundary = self._boundaries.at(typed, turn)
+        result = find_words(self._boundaries.table, boundary, "", self.options.num_suggestions, self.options.search)
         return tuple(
             Suggestion(capitalise(word.text) if typed.starts_sentence else word.text, "next_word", word.probability)
             for word in result.words

@@ -39,8 +39,8 @@ class PredictorEngine:
             return Bar(())
         full = self._bars.get(text)
         if full is None:
-            calls = self._predictor.num_model_calls
             kind = "completion" if word_under_cursor(text) else "next_word"
-            words = tuple(item.text for item in self._predictor.suggest(text).items if item.kind == kind)
-            full = self._bars[text] = Bar(words, num_model_calls=self._predictor.num_model_calls - calls)
+            found = self._predictor.suggest(text)
+            words = tuple(item.text for item in found.items if item.kind == kind)
+            full = self._bars[text] = Bar(words, num_model_calls=found.num_model_calls)
         return Bar(full.slots[:num_slots], num_model_calls=full.num_model_calls)

@@ -22,7 +22,7 @@ from keyboard_lm.keyboard.events import (
     Typed,
     Undone,
 )
-from keyboard_lm.text.form import capitalise, normalise
+from keyboard_lm.text.form import TextForm, capitalise, normalise
 from keyboard_lm.text.graphemes import cluster_start
 from keyboard_lm.text.typing_rules import (
     APOSTROPHES,
@@ -85,6 +85,10 @@ class Editor:
     It never changes what the engine offers: slots and corrections are inserted as they are, `shift` is there for the
     engine to shape them.
 
+    Args:
+        options: what depends on the language and on taste.
+        form: the text form of what is typed; None for one without proper nouns.
+
     Attributes:
         text: of the field.
         cursor: offset in it, in code points.
@@ -92,8 +96,9 @@ class Editor:
         options: may be replaced between two events.
     """
 
-    def __init__(self, options: EditorOptions | None = None) -> None:
+    def __init__(self, options: EditorOptions | None = None, form: TextForm | None = None) -> None:
         self.options = options or EditorOptions()
+        self._form = form or TextForm()
         self.is_private = False
         self._pending: _Finished | None = None  # the last finished word, not yet reported
         self._reported: list[FinishedWord] = []
@@ -139,7 +144,7 @@ class Editor:
     def shift(self) -> Literal["off", "on", "lock"]:
         """Which letters the keys show: small ones, capitals for the next one (a sentence's first), capitals."""
         if self._shift == "auto":
-            is_on = self.options.sentence_capitals and starts_sentence(line_before(self.text, self.cursor))
+            is_on = self.options.sentence_capitals and starts_sentence(line_before(self.text, self.cursor), self._form)
             return "on" if is_on else "off"
         return "on" if self._shift == "once" else self._shift
 
@@ -213,7 +218,7 @@ class Editor:
             full_stop = self.options.full_stop + char
             edit = self._splice(at - 1, at, full_stop)
             self._undo = _Undo(full_stop, "  ", taps, (at, _TYPED))
-        elif self.has_auto_space and attaches(line_before(self.text, at - 1), char):
+        elif self.has_auto_space and attaches(line_before(self.text, at - 1), char, self._form):
             edit = self._splice(at - 1, at, char, tap)
             self._undo = _Undo(char, " ", taps[:-1], (at - 1, _AUTO))
         else:
@@ -262,7 +267,7 @@ class Editor:
             first = self.cursor - len(replaced)
             if word_span(self.text, first)[0] == first and first < start:
                 start = first
-        lead = " " if start == end and needs_space(line_before(self.text, self.cursor)) else ""
+        lead = " " if start == end and needs_space(line_before(self.text, self.cursor), self._form) else ""
         return self._insert_accepted(start, end, lead + word, start)
 
     def _accept_ghost(self, ghost: str, only_word: bool) -> Edit:
@@ -275,7 +280,7 @@ class Editor:
 
     def _insert_accepted(self, start: int, end: int, inserted: str, words_from: int) -> Edit:
         after = self.text[end : end + 1]
-        is_apart = after and after not in LINE_BREAKS and (after.isspace() or attaches(inserted, after))
+        is_apart = after and after not in LINE_BREAKS and (after.isspace() or attaches(inserted, after, self._form))
         trail = "" if is_apart or inserted[-1].isspace() else " "
         edit = self._splice(start, end, inserted + trail)
         if trail:

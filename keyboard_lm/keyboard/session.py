@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
-from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, Budget, CallCost, load_device
+from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, CallCost, load_device
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.keyboard.bar import Answer, Correction, Request, Shift, arranged
 from keyboard_lm.keyboard.editor import Editor, EditorOptions
 from keyboard_lm.keyboard.events import Backspaced, Edit, Event, FieldStarted, FinishedWord, ShiftPressed, Typed, Undone
 from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
+from keyboard_lm.keyboard.why import Explained
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore, PersonalStoreError
-from keyboard_lm.text.form import TextForm, capitalise, normalise, split_marks
+from keyboard_lm.text.form import capitalise, normalise, split_marks
 from keyboard_lm.text.typing_rules import APOSTROPHES, is_word_char
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.words.offensive import OffensiveWords
-
-_FORM = TextForm()
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Session:
         cost: of the network's calls on the device.
         budget_ms: for each answer, on the device.
         editor: what the text field does by itself; None for nothing special.
-        clock: seconds that only go forward.
+        timer: seconds that only go forward, which deadlines are instants of.
 
     Attributes:
         revision: how many events there have been.
@@ -80,7 +80,7 @@ class Session:
         cost: CallCost,
         budget_ms: float = BUDGET_MS,
         editor: EditorOptions | None = None,
-        clock: Callable[[], float] = time.perf_counter,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.revision = 0
         self.shown = Answer(revision=-1)
@@ -88,8 +88,8 @@ class Session:
         self.budget_ms = budget_ms
         self._suggester = suggester
         self._personal = personal
-        self._clock = clock
-        self._editor = Editor(self._without_undone(editor or EditorOptions()))
+        self._timer = timer
+        self._editor = Editor(self._without_undone(editor or EditorOptions()), suggester.form)
         self._lost: list[str] = []
 
     @classmethod
@@ -98,6 +98,7 @@ class Session:
         folder: Path | None = None,
         options: SessionOptions | None = None,
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> Session:
         """Open a keyboard over a checkpoint; None is the bundled model.
 
@@ -105,6 +106,7 @@ class Session:
             folder: of the checkpoint.
             options: what for.
             clock: seconds of the day, by which the personal store tells two sightings of a word apart.
+            timer: seconds that only go forward, which deadlines are instants of.
 
         Raises:
             KeyboardLMError: the checkpoint, the personal file, or an option; the message says what to do.
@@ -117,7 +119,7 @@ class Session:
         personal = PersonalStore.open(options.personal, clock, language.lexicon.known)
         offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
         suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester, offensive)
-        return cls(suggester, personal, cost, options.budget_ms, language.editor)
+        return cls(suggester, personal, cost, options.budget_ms, language.editor, timer)
 
     def close(self) -> None:
         """Learn the last word and close the personal file."""
@@ -181,20 +183,24 @@ class Session:
         """Return the bar for the field as it stands, and show it.
 
         Args:
-            deadline: an instant on the clock; what is known then is the answer. A call of the network that has begun is
+            deadline: an instant on the timer; what is known then is the answer. A call of the network that has begun is
                 waited for.
             is_stale: asked before each call whether somebody still waits for the answer.
         """
         if self.shown.revision == self.revision and self.shown.stage == "full":
             return self.shown
-        budget = Budget(self.cost, self.budget_ms, deadline, self._clock, is_stale)
-        self.show(self._suggester.answer(self.request(), budget))
+        turn = Turn(self.cost, self.budget_ms, deadline, self._timer, is_stale)
+        self.show(self._suggester.answer(self.request(), turn))
         return self.shown
 
     def suggest_at_once(self) -> Answer:
         """Return, and show, the bar that needs no call of the network: lexicon, what was learned, what is cached."""
-        self.show(self._suggester.answer(self.request(), Budget(self.cost, 0.0)))
+        self.show(self._suggester.answer(self.request(), Turn(self.cost, 0.0, clock=self._timer)))
         return self.shown
+
+    def explain(self) -> tuple[Explained, ...]:
+        """Return every offer that there is for the field as it stands: where it came from, what it is worth."""
+        return self._suggester.explain(self.request(), Turn(self.cost, self.budget_ms, clock=self._timer))
 
     def show(self, answer: Answer) -> bool:
         """Put an answer on the bar, words that stay in their places; return False where it comes too late."""
@@ -223,7 +229,8 @@ class Session:
         return bool(char) and not is_word_char(char[0]) and char[0] not in APOSTROPHES and bool(self._editor.word)
 
     def _learn(self, finished: FinishedWord) -> None:
-        tokens = [split_marks(token)[1] for token in _FORM.encode_tokens(normalise(finished.context + finished.word))]
+        form = self._suggester.form
+        tokens = [split_marks(token)[1] for token in form.encode_tokens(normalise(finished.context + finished.word))]
         if tokens:
             self._personal.learn(tokens[-1:], tokens[:-1], "accepted" if finished.is_meant else "typed")
 

@@ -213,6 +213,10 @@ class TextForm:
         self._last = text, typed
         return typed
 
+    def starts_sentence_after(self, text: str) -> bool:
+        """Return what `split_typed` says of a text's end, without displacing what that remembers."""
+        return self._split(text).starts_sentence
+
     def _split(self, text: str) -> TypedText:
         lines = _LINE_BREAK.split(text)
         messages = [tuple(self.encode_tokens(line)) for raw in lines[:-1] if (line := normalise(raw))]

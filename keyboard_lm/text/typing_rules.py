@@ -16,7 +16,6 @@ _MAX_TAIL = 64  # how far back those for capitals look
 _CLOSERS = APOSTROPHES | frozenset("\u060c\u061b\u061f\u06d4\u0964\u0965\u201d\u00bb")  # besides the text form's
 _OPENING = "([{\"'\u2018\u201c\u00ab\u00bf\u00a1"  # what may stand before a sentence's first word
 _KEY_CAP = "\u20e3"
-_FORM = TextForm()
 
 
 @lru_cache(maxsize=4096)
@@ -69,27 +68,27 @@ def line_before(text: str, cursor: int) -> str:
     return (text[max(cursor - _MAX_LINE, 0) : cursor] + "x").splitlines()[-1][:-1]
 
 
-def starts_sentence(line: str) -> bool:
+def starts_sentence(line: str, form: TextForm) -> bool:
     """Return whether a letter after `line` gets the capital of a sentence."""
     tail = line[-_MAX_TAIL:]
     cut = "x" if len(tail) == _MAX_TAIL else ""  # some word: before it nothing matters
     tail = tail.rstrip(_OPENING)
-    return (not tail or tail[-1].isspace()) and _FORM.split_typed(cut + tail).starts_sentence
+    return (not tail or tail[-1].isspace()) and form.starts_sentence_after(cut + tail)
 
 
-def needs_space(line: str) -> bool:
+def needs_space(line: str, form: TextForm) -> bool:
     """Return whether the text form puts a space between the end of `line` and a word that comes next."""
     if not line or line[-1].isspace():
         return False
-    tokens = _FORM.encode_tokens(normalise(line + "x"))
+    tokens = form.encode_tokens(normalise(line + "x"))
     return len(tokens) > 1 and (tokens[-2].endswith(JOIN) or tokens[-1].startswith(JOIN))
 
 
-def attaches(line: str, char: str) -> bool:
+def attaches(line: str, char: str, form: TextForm) -> bool:
     """Return whether the text form puts no space between the word that `line` ends in and a mark that comes next."""
     if is_word_char(char[0]):
         return False
     if char[0] in _CLOSERS:
         return True
-    mark, tokens = normalise(char), _FORM.encode_tokens(normalise(line + char))
+    mark, tokens = normalise(char), form.encode_tokens(normalise(line + char))
     return bool(mark) and tokens[-1].endswith(mark) and not tokens[-1].startswith(JOIN)

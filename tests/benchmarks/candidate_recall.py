@@ -116,7 +116,8 @@ class Finder:
         self._everything = CandidateSearch(lexicon, channel, EVERYTHING)
         self._wide = CandidateSearch(lexicon, channel, WIDE)
         boundaries = Boundaries(load_backend("onnx", checkpoint, num_threads=1), checkpoint.tokenizer, MAX_NODES)
-        self.corrector = Corrector(self.search, checkpoint.tokenizer, boundaries.at, LENIENT, max_nodes=MAX_NODES)
+        self._boundaries = boundaries
+        self.corrector = Corrector(self.search, checkpoint.tokenizer, LENIENT, max_nodes=MAX_NODES)
 
     def find(self, word: Mistyped, with_taps: bool) -> Found:
         """Return where the word that was meant stands."""
@@ -136,7 +137,7 @@ class Finder:
         meant = fold(word.before + word.unit.intended)
         readings = (
             text[: len(text) - len(each.replaced)] + each.text
-            for each in self.corrector.judge(text).hypotheses
+            for each in self.corrector.judge(text, self._boundaries.at).hypotheses
             if each.text.count(SPACE) != each.replaced.count(SPACE)
         )
         return next((rank for rank, reading in enumerate(readings, 1) if fold(reading) == meant), NOWHERE)

@@ -21,7 +21,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from keyboard_lm.backends import load_backend
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.decoding.boundaries import Boundaries
 from keyboard_lm.decoding.search import SearchOptions, SearchResult, find_words
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, shipped_texts
 from keyboard_lm.evaluation.words import words_of
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
@@ -39,12 +40,12 @@ BARS = {"bar of 3": 3, "bar of 5": 5}
 WIDEST = "wide"
 DEFAULT = SearchOptions()
 WIDE = SearchOptions(
-    num_words=max(BARS.values()) + 1,
     max_rounds=100,
     max_nodes=64,
     stop_ratio=DEFAULT.stop_ratio / 10,
     negligible=DEFAULT.negligible / 10,
 )
+NUM_WIDE = max(BARS.values()) + 1  # words
 LONGEST = 3  # letters typed; more are counted with these
 BUCKETS = (*(str(n) for n in range(LONGEST)), f"{LONGEST}+", "all")
 GRAVE = 0.01  # of a bar's probability
@@ -116,13 +117,14 @@ class Searcher:
         """Return what the network and the search are asked about a text."""
         return self._form.split_typed(text)
 
-    def ask(self, question: Question, options: SearchOptions) -> Answer:
+    def ask(self, question: Question, num_words: int, options: SearchOptions) -> Answer:
         """Search."""
-        boundary = self._boundaries.at(self.split(question.text))
-        num_calls, start_s = self._boundaries.cache.num_calls, time.perf_counter()
-        result = find_words(self._boundaries.table, boundary, question.prefix, options)
+        turn = Turn()
+        boundary = self._boundaries.at(self.split(question.text), turn)
+        num_fed, start_s = turn.num_calls, time.perf_counter()
+        result = find_words(self._boundaries.table, boundary, question.prefix, num_words, options)
         ms = (time.perf_counter() - start_s) * 1000
-        return Answer(result, ms, self._boundaries.cache.num_calls - num_calls)
+        return Answer(result, ms, turn.num_calls - num_fed)
 
 
 def keystrokes(texts: Sequence[EvaluationText], num_messages: int) -> Iterator[str]:
@@ -171,14 +173,14 @@ def main() -> None:
         if prefix and typed.starts_sentence:
             prefix = fold(prefix[0]) + prefix[1:]
         question = Question(text, prefix)
-        wide = searchers[WIDEST].ask(question, WIDE)
+        wide = searchers[WIDEST].ask(question, NUM_WIDE, WIDE)
         if not wide.result.words:
             continue
         rows = BUCKETS[min(len(prefix), LONGEST)], BUCKETS[-1]
         for row in rows:
             answers[WIDEST, row].append(wide)
         for name, length in BARS.items():
-            found = searchers[name].ask(question, replace(DEFAULT, num_words=length + 1 if prefix else length))
+            found = searchers[name].ask(question, length + 1 if prefix else length, DEFAULT)
             compared = score(found.result, wide.result, length)
             for row in rows:
                 answers[name, row].append(found)

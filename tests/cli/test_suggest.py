@@ -60,6 +60,15 @@ def test_json_holds_the_same_and_more(suggest: Suggest) -> None:
     assert (answer["stage"], answer["correction"]) == ("full", None)
 
 
+def test_why_shows_what_stands_behind_every_slot(suggest: Suggest) -> None:
+    answer = json.loads(suggest("what is teh", "--json", "--why").stdout)
+    offers = {(offer["text"], offer["fate"]) for offer in answer["offers"]}
+    assert {(slot["text"], "shown") for slot in answer["slots"] if slot["kind"] != "emoji"} <= offers
+    table = suggest("what is teh", "--why").stdout
+    assert "ln P(typed)" in table
+    assert "corrector" in table
+
+
 def test_words_can_be_kept_from_the_bar(suggest: Suggest, tmp_path: Path) -> None:
     first = json.loads(suggest("I am going ", "--json").stdout)["slots"][0]["text"]
     words = tmp_path / "words.txt"

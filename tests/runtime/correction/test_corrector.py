@@ -53,14 +53,14 @@ class _Setup:
         lexicon = build_lexicon(_WORDS)
         search = CandidateSearch(lexicon, Channel(load_layout(), lexicon.alphabet))
         self.corrector = Corrector(
-            search, tokenizer, self._boundary, CorrectorOptions(**options), is_protected=lambda word: word in protected
+            search, tokenizer, CorrectorOptions(**options), is_protected=lambda word: word in protected
         )
 
-    def _boundary(self, typed: TypedText) -> Boundary:
+    def boundary(self, typed: TypedText) -> Boundary:
         return self._cache.at((self._tokenizer.bos_id, *self._tokenizer.encode_tokens(typed.messages[-1])))
 
     def after_space(self, text: str, *taps: Tap | None) -> str:
-        best = self.corrector.judge(text, taps).correction
+        best = self.corrector.judge(text, self.boundary, taps).correction
         if best is None:
             return text
         assert text.endswith(best.replaced)
@@ -117,7 +117,7 @@ def test_what_is_right_or_protected_stays(make: Any, typed: str) -> None:
 def test_no_offensive_word_is_made_however_probable(make: Any) -> None:
     setup = make({**_PROBABILITIES, "shit▁": 0.5})
     for typed in ("see shti", "see shjt", "see sh it", "see shiit", "Shti"):
-        verdict = setup.corrector.judge(typed)
+        verdict = setup.corrector.judge(typed, setup.boundary)
         assert all("shit" not in each.text.lower() for each in verdict.hypotheses)
 
 
@@ -147,14 +147,15 @@ def test_taps_between_keys_decide_between_words(make: Any) -> None:
     assert near[2] is not None
     towards_e = (near[0], near[1], Tap(near[2].x - 0.45, near[2].y))
     assert setup.after_space("see thr", *towards_e) == "see the"
-    (best, *_), (sure, *_) = setup.corrector.judge("see thr", towards_e).hypotheses, (
-        setup.corrector.judge("see thr", near).hypotheses
+    (best, *_), (sure, *_) = setup.corrector.judge("see thr", setup.boundary, towards_e).hypotheses, (
+        setup.corrector.judge("see thr", setup.boundary, near).hypotheses
     )  # fmt: skip
     assert best.log_joint > sure.log_joint
 
 
 def test_posteriors_sum_to_one_and_fall(make: Any) -> None:
-    found = make().corrector.judge("see teh").hypotheses
+    setup = make()
+    found = setup.corrector.judge("see teh", setup.boundary).hypotheses
     shares = [each.posterior for each in found]
     assert sum(shares) == pytest.approx(1.0)
     assert shares == sorted(shares, reverse=True)
@@ -163,7 +164,7 @@ def test_posteriors_sum_to_one_and_fall(make: Any) -> None:
 
 def test_the_posterior_is_that_of_the_products(make: Any) -> None:
     setup = make(frequency_mix=0.0)
-    found = {each.text: each for each in setup.corrector.judge("see teh").hypotheses}
+    found = {each.text: each for each in setup.corrector.judge("see teh", setup.boundary).hypotheses}
     total = sum(_PROBABILITIES.values()) + 1e-3 * (len(setup._tokenizer.pieces) - len(_PROBABILITIES) - 1)
     literal = 4 * np.log(1e-3 / total)
     corrected = np.log(_PROBABILITIES["the▁"] / total * 0.003)
@@ -173,7 +174,7 @@ def test_the_posterior_is_that_of_the_products(make: Any) -> None:
 
 def test_one_judgement_takes_one_call_besides_the_context(make: Any) -> None:
     setup = make()
-    setup.corrector.judge("see teh")
+    setup.corrector.judge("see teh", setup.boundary)
     assert len(setup.backend.tree_sizes) <= 1
 
 
@@ -233,6 +234,7 @@ def test_more_words_can_be_meant(make: Any) -> None:
     def more(typed: str, taps: Sequence[Tap | None]) -> list[Candidate]:
         return [Candidate(0, "Xiangyu", -3.0, -math.inf)]
 
-    best = make().corrector.judge("see xiangyi", (), prior, more).correction
+    setup = make()
+    best = setup.corrector.judge("see xiangyi", setup.boundary, (), prior, more).correction
     assert best is not None
     assert best.text == "Xiangyu"

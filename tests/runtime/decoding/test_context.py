@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from keyboard_lm.decoding.context import ContextCache, ContextWindow
 from keyboard_lm.decoding.word_boundary import softmax
+from keyboard_lm.device.budget import CallCost
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.errors import ContextLengthError
 
 IDS = st.lists(st.integers(3, 6), min_size=1, max_size=6)
@@ -71,6 +73,17 @@ def test_a_context_that_does_not_fit_leaves_a_cache_that_works(toy_tokenizer: An
         cache.at([1, 3, 3, 3, 3, 3, 3]).expand([(3, 3)])
     fresh = tokenizer.random_network(0).prefill([1, 3, 4])
     assert np.array_equal(cache.at([1, 3, 4]).probabilities(), softmax(fresh))
+
+
+def test_whoever_keeps_a_boundary_spends_the_turn_that_it_was_made_for(toy_tokenizer: Any) -> None:
+    cache = ContextCache(toy_tokenizer(["a", "b", "c"]).random_network(0))
+    rich, poor = Turn(CallCost(1.0), 10.0), Turn(CallCost(1.0), 0.0)
+    kept = cache.at([1, 3], rich)
+    assert cache.at_once([1, 3], poor) is not None  # remembered
+    assert not cache.at([1, 3], poor).expand([(4,)])
+    assert kept.expand([(4,)])
+    assert (rich.num_calls, poor.num_calls) == (2, 0)
+    assert cache.at_once([1, 4], poor) is None
 
 
 @settings(max_examples=300)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from keyboard_lm.decoding.context import Boundary, ContextCache
 from keyboard_lm.decoding.next_letters import END, next_letters
 from keyboard_lm.decoding.pieces import PieceTable
-from keyboard_lm.device.budget import Budget, CallCost
 from keyboard_lm.keyboard.bar import Request
 from keyboard_lm.network.tokenizer import Tokenizer
 
@@ -118,8 +117,8 @@ def test_a_suggester_gives_them_without_asking_the_network(toy_tokenizer: Any) -
     suggester = Suggester(network, tokenizer.as_tokenizer(), load_language(), load_layout())
     request = Request("")
     assert suggester.next_letters(request) == {}
-    suggester.answer(request, Budget(CallCost(1.0)))
-    num_calls = suggester.num_model_calls
+    suggester.answer(request)
+    num_fed, num_trees = network.num_fed, len(network.tree_sizes)
     assert suggester.next_letters(request) == pytest.approx({"h": 0.4 / 0.6, "y": 0.2 / 0.6}, rel=1e-4)
     assert suggester.next_letters(Request("Hel")) == pytest.approx({"l": 0.75, "p": 0.25}, rel=1e-4)
-    assert suggester.num_model_calls == num_calls
+    assert (network.num_fed, len(network.tree_sizes)) == (num_fed, num_trees)

@@ -24,7 +24,7 @@ FRAME = ["<unk>", "<s>", "</s>"]
 BOS = (1,)
 SINGLE = [*FRAME, "a", "b", "c", "a▁", "b▁", "c▁", ".▁", "⁀"]  # one way to spell each word
 MANY = [*FRAME, "a", "b", "ab", "aB", "▁", "a▁", "b▁", "ab▁", "ba▁", "Ab▁", "'", "'a▁", "!▁", "(␣▁", "␣"]
-EXHAUSTIVE = SearchOptions(num_words=6, max_rounds=500, max_nodes=64, stop_ratio=0.0, negligible=0.0)
+EXHAUSTIVE = SearchOptions(max_rounds=500, max_nodes=64, stop_ratio=0.0, negligible=0.0)
 MAX_PIECES = 3
 
 
@@ -92,10 +92,10 @@ def test_an_exhaustive_search_equals_enumeration(
 ) -> None:
     next_logits = random_logits(pieces, seed, sharpness)
     result = find_words(
-        make_table(pieces), ContextCache(toy_backend(next_logits, len(pieces))).at(BOS), prefix, EXHAUSTIVE
+        make_table(pieces), ContextCache(toy_backend(next_logits, len(pieces))).at(BOS), prefix, 6, EXHAUSTIVE
     )
     words = enumerate_words(pieces, next_logits, prefix, EXHAUSTIVE.lower_case_odds)
-    expected = ranked(words, EXHAUSTIVE.num_words)
+    expected = ranked(words, 6)
     assert [word.text for word in result.words] == [text for text, _ in expected]
     assert [word.probability for word in result.words] == pytest.approx([mass for _, mass in expected], rel=1e-4)
     assert result.typed_probability == pytest.approx(sum(words.get(prefix.lower(), {}).values()), rel=1e-4)
@@ -108,9 +108,9 @@ def test_where_a_word_has_one_spelling_the_stop_loses_nothing(
     toy_backend: Any, seed: int, sharpness: float, prefix: str, num_words: int
 ) -> None:
     next_logits = random_logits(SINGLE, seed, sharpness)
-    options = SearchOptions(num_words=num_words, max_rounds=100, negligible=0.0)
+    options = SearchOptions(max_rounds=100, negligible=0.0)
     result = find_words(
-        make_table(SINGLE), ContextCache(toy_backend(next_logits, len(SINGLE))).at(BOS), prefix, options
+        make_table(SINGLE), ContextCache(toy_backend(next_logits, len(SINGLE))).at(BOS), prefix, num_words, options
     )
     words = enumerate_words(SINGLE, next_logits, prefix, options.lower_case_odds)
     expected = ranked(words, num_words)
@@ -124,9 +124,9 @@ def test_probabilities_are_bounded_by_what_was_left_unexplored(
     toy_backend: Any, seed: int, sharpness: float, prefix: str, rounds: int, stop_ratio: float
 ) -> None:
     next_logits = random_logits(MANY, seed, sharpness)
-    options = SearchOptions(num_words=4, max_rounds=rounds, max_nodes=4, stop_ratio=stop_ratio)
+    options = SearchOptions(max_rounds=rounds, max_nodes=4, stop_ratio=stop_ratio)
     backend = toy_backend(next_logits, len(MANY))
-    result = find_words(make_table(MANY), ContextCache(backend).at(BOS), prefix, options)
+    result = find_words(make_table(MANY), ContextCache(backend).at(BOS), prefix, 4, options)
     words = enumerate_words(MANY, next_logits, prefix, options.lower_case_odds)
     for word in result.words:
         true = sum(words[word.text.lower()].values())
@@ -160,8 +160,8 @@ def boundary(toy_backend: Any) -> Any:
     return ContextCache(toy_backend(fixed(WORDS, root=ROOT_MASSES | {"😂▁": 0.1}, go=AFTER_GO), len(WORDS))).at(BOS)
 
 
-def suggest(boundary: Any, prefix: str, **options: Any) -> list[tuple[str, float]]:
-    result = find_words(make_table(WORDS), boundary, prefix, SearchOptions(**options))
+def suggest(boundary: Any, prefix: str, num_words: int = 3, **options: Any) -> list[tuple[str, float]]:
+    result = find_words(make_table(WORDS), boundary, prefix, num_words, SearchOptions(**options))
     return [(word.text, round(word.probability, 4)) for word in result.words]
 
 
@@ -190,10 +190,10 @@ def test_spellings_with_and_without_the_whole_piece_are_added_up(boundary: Any) 
 
 
 def test_the_typed_word_and_the_prefix_are_measured(boundary: Any) -> None:
-    result = find_words(make_table(WORDS), boundary, "go", SearchOptions())
+    result = find_words(make_table(WORDS), boundary, "go")
     assert result.typed_probability == pytest.approx(0.2)
     assert result.prefix_probability == pytest.approx(0.3 + 0.2 + 0.06 + 0.04)
-    assert find_words(make_table(WORDS), boundary, "zzz", SearchOptions()).words == ()
+    assert find_words(make_table(WORDS), boundary, "zzz").words == ()
 
 
 def test_letters_without_a_piece_are_spelled_in_bytes(toy_backend: Any) -> None:
@@ -206,11 +206,11 @@ def test_letters_without_a_piece_are_spelled_in_bytes(toy_backend: Any) -> None:
         **{"na_<0xC3>": {"<0xAF>": 0.5, "<0xA9>": 0.5}, path: {"ve▁": 0.8, "▁": 0.2}},
     )
     boundary = ContextCache(toy_backend(net, len(pieces))).at(BOS)
-    result = find_words(make_table(pieces), boundary, "naï", SearchOptions())
+    result = find_words(make_table(pieces), boundary, "naï")
     assert [word.text for word in result.words] == ["naïve", "naï"]
     assert [word.probability for word in result.words] == pytest.approx([0.1, 0.025])
     assert result.prefix_probability == pytest.approx(0.125)
-    assert [word.text for word in find_words(make_table(pieces), boundary, "na", SearchOptions()).words] == ["nave"]
+    assert [word.text for word in find_words(make_table(pieces), boundary, "na").words] == ["nave"]
 
 
 @pytest.mark.parametrize("prefix", ["привет", "你好", "π" * 500, "\u200d", "é", "ß", "İ"])
@@ -218,7 +218,7 @@ def test_other_scripts_never_fail(toy_backend: Any, prefix: str) -> None:
     for pieces in ([*SINGLE, *BYTES], SINGLE):
         net = random_logits(pieces, 1, 1.0)
         boundary = ContextCache(toy_backend(net, len(pieces))).at(BOS)
-        result = find_words(make_table(pieces), boundary, prefix, SearchOptions())
+        result = find_words(make_table(pieces), boundary, prefix)
         assert all(fold(word.text).startswith(fold(prefix)) for word in result.words)
 
 

@@ -28,7 +28,7 @@ PIECES = ["<unk>", "<s>", "</s>", "<0x0A>", "<0xC3>", "▁", "▁a", "▁b", "�
 OPEN, DOT, LETTER_A = PIECES.index("("), PIECES.index("."), PIECES.index("▁a")
 MARKS = {"(", ".", "!", "'", "▁(", "▁."}
 BOUNDARY = [i for i, piece in enumerate(PIECES) if piece[0] in "▁.!(" or piece in ("</s>", "<0x0A>")]
-EXHAUSTIVE = SearchOptions(num_words=6, max_rounds=500, max_nodes=64, stop_ratio=0.0, negligible=0.0)
+EXHAUSTIVE = SearchOptions(max_rounds=500, max_nodes=64, stop_ratio=0.0, negligible=0.0)
 MAX_PIECES = 4
 
 
@@ -106,9 +106,9 @@ def test_an_exhaustive_search_equals_enumeration(
     next_logits = random_logits(seed, sharpness)
     cache = ContextCache(toy_backend(next_logits, len(PIECES)), words=word_boundary(TOKENIZER))
     context = (last,)
-    result = find_words(TABLE, cache.at(context), prefix, EXHAUSTIVE)
+    result = find_words(TABLE, cache.at(context), prefix, 6, EXHAUSTIVE)
     words = enumerate_words(next_logits, context, prefix, EXHAUSTIVE.lower_case_odds)
-    totals = sorted((-sum(variants.values()), word) for word, variants in words.items())[: EXHAUSTIVE.num_words]
+    totals = sorted((-sum(variants.values()), word) for word, variants in words.items())[:6]
     assert [word.text.lower() for word in result.words] == [word for _, word in totals]
     assert [word.probability for word in result.words] == pytest.approx([-total for total, _ in totals], rel=1e-4)
     assert result.typed_probability == pytest.approx(sum(words.get(prefix.lower(), {}).values()), rel=1e-4)
@@ -121,9 +121,9 @@ def test_no_word_is_more_probable_than_found_and_left_unexplored_together(
     toy_backend: Any, seed: int, prefix: str, rounds: int
 ) -> None:
     next_logits = random_logits(seed, 2.0)
-    options = SearchOptions(num_words=4, max_rounds=rounds, max_nodes=6)
+    options = SearchOptions(max_rounds=rounds, max_nodes=6)
     backend = toy_backend(next_logits, len(PIECES))
-    result = find_words(TABLE, ContextCache(backend, words=PrefixSpace(TOKENIZER)).at((BOS,)), prefix, options)
+    result = find_words(TABLE, ContextCache(backend, words=PrefixSpace(TOKENIZER)).at((BOS,)), prefix, 4, options)
     words = enumerate_words(next_logits, (BOS,), prefix, options.lower_case_odds)
     for word in result.words:
         true = sum(words[word.text.lower()].values())
@@ -158,12 +158,12 @@ def test_what_follows_whole_words_is_found_behind_their_end(boundary: Any) -> No
     path = WordScorer(TOKENIZER).path(("ab",))
     found = continuation(TABLE, boundary, path, max_nodes=32, num_words=3)
     again = ContextCache(boundary._cache.backend, words=PrefixSpace(TOKENIZER)).at((BOS, *path[:-1]))
-    expected = find_words(TABLE, again, "", SearchOptions(num_words=3, max_rounds=1, max_nodes=32))
+    expected = find_words(TABLE, again, "", 3, SearchOptions(max_rounds=1, max_nodes=32))
     assert found == [(word.text, pytest.approx(word.probability, rel=1e-5)) for word in expected.words]
 
 
 def test_next_letters_sum_to_one_and_know_the_end(boundary: Any) -> None:
-    find_words(TABLE, boundary, "a", EXHAUSTIVE)
+    find_words(TABLE, boundary, "a", 6, EXHAUSTIVE)
     letters = next_letters(TABLE, boundary, "a")
     assert sum(letters.values()) == pytest.approx(1)
     assert letters[END] > 0

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyboard_lm.device.budget import Budget, CallCost, call_work, device_names, load_device
+from keyboard_lm.device.budget import CallCost, call_work, device_names, load_device
 from keyboard_lm.device.cost_model import Chip, Estimate, Work, chips, cost_model, parse_chip
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.network.config import model_size, model_sizes
 
@@ -82,12 +83,12 @@ def test_an_estimate_lies_within_its_range_and_says_what_it_is(ms: float, factor
 
 
 def test_a_budget_is_never_overdrawn() -> None:
-    budget = Budget(CallCost(1.0, 0.5, 0.1), budget_ms=5.0)
-    while budget.may_call(8):
+    turn = Turn(CallCost(1.0, 0.5, 0.1), budget_ms=5.0)
+    while turn.take(8):
         pass
-    assert budget.spent_ms <= 5.0
-    assert budget.was_refused
-    assert math.isclose(budget.spent_ms % CallCost(1.0, 0.5, 0.1).ms(8), 0, abs_tol=1e-9)
+    assert turn.spent_ms <= 5.0
+    assert turn.was_refused
+    assert math.isclose(turn.spent_ms % CallCost(1.0, 0.5, 0.1).ms(8), 0, abs_tol=1e-9)
 
 
 def test_every_chip_has_a_source_and_every_device_a_chip() -> None:

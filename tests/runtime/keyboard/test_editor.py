@@ -28,6 +28,7 @@ from keyboard_lm.keyboard.events import (
     Typed,
     Undone,
 )
+from keyboard_lm.text.form import TextForm
 from keyboard_lm.text.graphemes import cluster_start
 from keyboard_lm.text.typing_rules import line_before, needs_space, word_span
 from keyboard_lm.touch.layout import Tap
@@ -238,7 +239,7 @@ def test_an_accepted_word_is_there_once_in_place_of_the_word_under_the_cursor(he
     start, end = word_span(text, len(head))
     editor = field(text, len(head))
     editor.apply(SlotAccepted(word))
-    lead = " " if start == end and needs_space(line_before(text, len(head))) else ""
+    lead = " " if start == end and needs_space(line_before(text, len(head)), TextForm()) else ""
     trail = " " if editor.has_auto_space else ""
     assert editor.text == text[:start] + lead + word + trail + text[end:]
     assert trail or (text[end].isspace() or not text[end].isalnum())

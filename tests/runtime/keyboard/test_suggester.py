@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from keyboard_lm.backends import load_backend
-from keyboard_lm.device.budget import Budget, CallCost
+from keyboard_lm.device.budget import CallCost
+from keyboard_lm.device.turn import Turn
 from keyboard_lm.keyboard.bar import Answer, Request
+from keyboard_lm.keyboard.events import FieldStarted, Typed
 from keyboard_lm.keyboard.language import Language, load_language
 from keyboard_lm.keyboard.own_words import OwnWords
+from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
@@ -154,9 +158,38 @@ def test_without_a_call_the_lexicon_and_the_writer_answer() -> None:
     store = PersonalStore.open(None)
     store.learn(["thermocline"], (), "accepted")
     suggester = make(store)
-    answer = suggester.answer(Request("hi the"), Budget(CallCost(1.0), 0.0))
+    answer = suggester.answer(Request("hi the"), Turn(CallCost(1.0), 0.0))
     assert (answer.stage, answer.num_model_calls) == ("personal_and_lexicon", 0)
     assert {"there", "their", "they"} & set(words(answer))
+
+
+def test_every_slot_is_explained_by_an_offer(suggester: Suggester) -> None:
+    for text in ("I am going ", "what is teh", "thank you so m", "I am going", "", "see you tonor"):
+        suggester.forget()
+        shown = {(slot.text, slot.replaced) for slot in suggester.answer(Request(text)).slots if slot.kind != "emoji"}
+        suggester.forget()
+        rows = suggester.explain(Request(text))
+        assert shown <= {(offer.text, offer.replaced) for offer, fate in rows if fate == "shown"}
+        worth = [offer.log_joint for offer, _ in rows]
+        assert worth == sorted(worth, reverse=True)
+
+
+def test_a_name_that_begins_a_sentence_is_learned_with_its_capital() -> None:
+    session = Session.open(options=SessionOptions(num_threads=1), clock=count(step=3600).__next__)
+    for _ in range(6):
+        session.apply(FieldStarted())
+        for char in "Mary is here.":
+            session.apply(Typed(char))
+    session.apply(FieldStarted())
+    assert "Mary" in session.personal.words(10)
+    assert "mary" not in session.personal.words(10)
+
+
+def test_a_deadline_that_has_passed_leaves_the_network_alone() -> None:
+    session = Session.open(options=SessionOptions(num_threads=1), timer=lambda: 100.0)
+    session.apply(Typed("h"))
+    assert session.suggest(deadline=100.0).num_model_calls == 0
+    assert session.suggest(deadline=100.1).num_model_calls > 0
 
 
 def test_the_language_is_data() -> None:

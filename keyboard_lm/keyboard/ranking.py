@@ -1,0 +1,112 @@
+"""The door to the bar: every offer is mixed with the writer's own words, looked at once, and ranked here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Literal
+
+from keyboard_lm.keyboard.offers import Offer
+from keyboard_lm.personal.store import PersonalView
+from keyboard_lm.text.case import fold
+
+Refusal = Literal["offensive", "no word", "another spelling of it is likelier"]
+_MIXED = frozenset({"network", "own words", "mistyped"})  # the corrector has asked the view itself
+_MAX_REMEMBERED = 16_384  # words that have been looked up among the offensive ones
+
+
+class OfferFilter:
+    """Says what is never offered, whatever source it comes from.
+
+    Args:
+        is_offensive: of one word.
+        is_no_word: of an offer: whether it is nothing that anybody should be offered.
+    """
+
+    def __init__(self, is_offensive: Callable[[str], bool], is_no_word: Callable[[Offer], bool] | None = None) -> None:
+        self.is_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(is_offensive)
+        self.has_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(self._has_offensive)
+        self._is_no_word = is_no_word
+
+    def refusal(self, offer: Offer) -> Refusal | None:
+        """Return why an offer is not fit for the bar; None where it is.
+
+        The word is looked at as its source has it and as it would be inserted: in capitals it may be another.
+        """
+        text, word, *_ = offer
+        if self.has_offensive(text) or (word != text and self.has_offensive(word)):
+            return "offensive"
+        if self._is_no_word is not None and self._is_no_word(offer):
+            return "no word"
+        return None
+
+    def _has_offensive(self, words: str) -> bool:
+        return any(map(self.is_offensive, words.split()))
+
+
+class Ranking:
+    """Offers by folded text; of those of the same letters the best.
+
+    Args:
+        offer_filter: what is not fit.
+        view: the writer's own words; None for none.
+        refused: where to keep what is not taken, and why; None to keep nothing.
+    """
+
+    def __init__(
+        self,
+        offer_filter: OfferFilter,
+        view: PersonalView | None,
+        refused: list[tuple[Offer, Refusal]] | None = None,
+    ) -> None:
+        self._filter = offer_filter
+        self._view = view
+        self._refused = refused
+        self._offers: dict[str, tuple[float, Offer]] = {}  # with what each is worth
+
+    def __len__(self) -> int:
+        return len(self._offers)
+
+    def add(self, offers: Iterable[Offer]) -> None:
+        """Take in what a source yields, as far as it is fit."""
+        for offer in offers:
+            refusal = self._filter.refusal(offer)
+            if refusal is not None:
+                self._refuse(offer, refusal)
+                continue
+            if self._view is not None and offer.source in _MIXED:
+                offer = self._mixed(offer, self._view)
+            key, log_joint = fold(offer.text), offer.log_prior + offer.log_channel
+            known = self._offers.get(key)
+            if known is None or log_joint > known[0]:
+                self._offers[key] = log_joint, offer
+                offer = known[1] if known is not None else offer
+            if known is not None:
+                self._refuse(offer, "another spelling of it is likelier")
+
+    def best(self) -> list[Offer]:
+        """Return what was taken, the best first; of equal ones in the order of their texts."""
+        return [offer for _, offer in sorted(self._offers.values(), key=_worth)]
+
+    def total(self) -> float:
+        """Return the probability of all that was taken."""
+        return math.fsum(math.exp(log_joint) for log_joint, _ in self._offers.values())
+
+    @staticmethod
+    def _mixed(offer: Offer, view: PersonalView) -> Offer:
+        text, word, kind, source, log_prior, log_channel, replaced = offer
+        return Offer(text, word, kind, source, log(view.mix(math.exp(log_prior), word)), log_channel, replaced)
+
+    def _refuse(self, offer: Offer, refusal: Refusal) -> None:
+        if self._refused is not None:
+            self._refused.append((offer, refusal))
+
+
+def log(probability: float) -> float:
+    """Return the natural logarithm, minus infinity for 0."""
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def _worth(entry: tuple[float, Offer]) -> tuple[float, str]:
+    return -entry[0], entry[1].text

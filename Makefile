@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: suggest setup test lint format bench wheel clean
+.PHONY: suggest setup test test-swift lint format bench wheel clean
 
 suggest: $(BIN)/keyboard-lm
 	$(BIN)/keyboard-lm suggest "I am going"
@@ -41,3 +41,9 @@ wheel: setup
 
 clean:
 	rm -rf $(VENV) dist build *.egg-info
+
+# Swift from the path, from Debian, or in a Debian root of its own: see ios_demo/tools/swift.sh.
+test-swift: setup
+	ios_demo/tools/swift.sh build -c release --static-swift-stdlib
+	ios_demo/tools/swift.sh test -c release --disable-xctest
+	$(BIN)/pytest tests/ios

@@ -1,0 +1,116 @@
+/// A SentencePiece model of the kind "unigram" with byte fallback and white space as a suffix, as the project trains them.
+///
+/// The best path is found in single precision from the start of the whole text, as SentencePiece does; rounding decides
+/// between paths that are all but equally likely.
+package struct SentencePiece: Sendable {
+    package enum PieceType: Int, Sendable { case normal = 1, unknown, control, userDefined, unused, byte }
+
+    package let pieces: [CodePoints]
+    package let scores: [Float]
+    package let types: [PieceType]
+    package let byteIDs: [Int]
+
+    private let children: [UInt64: Int32]
+    private let pieceOfNode: [Int32]
+    private let unknownScore: Float
+    private let unknownID: Int
+
+    /// - Throws: `KeyboardLMError` where the bytes are no such model.
+    package init(serialized data: [UInt8]) throws {
+        let wrong = KeyboardLMError("the tokenizer is not a SentencePiece model; restore it or export it again")
+        var pieces: [CodePoints] = [], scores: [Float] = [], types: [PieceType] = []
+        do {
+            var model = Protobuf(data)
+            while let (field, value) = try model.next() {
+                guard field == 1, case .bytes(let range) = value else { continue }
+                var piece = CodePoints(), score: Float = 0, type = PieceType.normal
+                var message = Protobuf(data, range)
+                while let (field, value) = try message.next() {
+                    switch (field, value) {
+                    case (1, .bytes(let text)): piece = CodePoints(String(decoding: data[text], as: UTF8.self))
+                    case (2, .fixed32(let bits)): score = Float(bitPattern: bits)
+                    case (3, .varint(let number)): type = PieceType(rawValue: Int(clamping: number)) ?? .normal
+                    default: break
+                    }
+                }
+                pieces.append(piece)
+                scores.append(score)
+                types.append(type)
+            }
+        } catch { throw wrong }
+        guard !pieces.isEmpty, let unknown = types.firstIndex(of: .unknown) else { throw wrong }
+        self.pieces = pieces
+        self.scores = scores
+        self.types = types
+        unknownID = unknown
+        var bytes = [Int](repeating: -1, count: 256)
+        for (id, piece) in pieces.enumerated() where types[id] == .byte {
+            guard piece.count == 6, let value = Int(piece[3..<5].string, radix: 16) else { throw wrong }
+            bytes[value] = id
+        }
+        byteIDs = bytes
+        var children: [UInt64: Int32] = [:], pieceOfNode: [Int32] = [-1]
+        for (id, piece) in pieces.enumerated() where types[id] == .normal || types[id] == .userDefined {
+            var node: Int32 = 0
+            for c in piece.values {
+                let key = UInt64(node) << 32 | UInt64(c)
+                if let next = children[key] {
+                    node = next
+                } else {
+                    let next = Int32(pieceOfNode.count)
+                    children[key] = next
+                    pieceOfNode.append(-1)
+                    node = next
+                }
+            }
+            pieceOfNode[Int(node)] = Int32(id)
+        }
+        self.children = children
+        self.pieceOfNode = pieceOfNode
+        let least = zip(scores, types).lazy.filter { $0.1 == .normal }.map(\.0).min() ?? 0
+        unknownScore = least - 10
+    }
+
+    /// Returns the piece ids of a text whose words are separated by single spaces.
+    package func encode(_ text: CodePoints) -> [Int] {
+        let words = text.words()
+        guard !words.isEmpty else { return [] }
+        let symbols = CodePoints.joined(words, by: CharacterClass.metaSpace).values + [CharacterClass.metaSpace]
+        var best = [Float](repeating: 0, count: symbols.count + 1)
+        var from = [Int](repeating: -1, count: symbols.count + 1)
+        var piece = [Int](repeating: -1, count: symbols.count + 1)
+        for start in symbols.indices {
+            let here = best[start]
+            var node: Int32 = 0
+            var hasSingle = false
+            var end = start
+            while end < symbols.count, let next = children[UInt64(node) << 32 | UInt64(symbols[end])] {
+                node = next
+                end += 1
+                let id = Int(pieceOfNode[Int(node)])
+                guard id >= 0 else { continue }
+                if end == start + 1 { hasSingle = true }
+                let score = here + scores[id]
+                if from[end] < 0 || score > best[end] { (best[end], from[end], piece[end]) = (score, start, id) }
+            }
+            if !hasSingle {
+                let score = here + unknownScore
+                if from[start + 1] < 0 || score > best[start + 1] {
+                    (best[start + 1], from[start + 1], piece[start + 1]) = (score, start, unknownID)
+                }
+            }
+        }
+        var reversed: [Int] = []
+        var end = symbols.count
+        while end > 0 {
+            if piece[end] == unknownID {
+                let bytes = Array(CodePoints(symbols[from[end]..<end]).string.utf8)
+                reversed += bytes.reversed().map { byteIDs[Int($0)] >= 0 ? byteIDs[Int($0)] : unknownID }
+            } else {
+                reversed.append(piece[end])
+            }
+            end = from[end]
+        }
+        return reversed.reversed()
+    }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import KeyboardLM
+
+/// Answers questions about single laws of the engine, so that another implementation can be compared with this one.
+///
+/// A question is a line of JSON with `law` and its arguments, an answer a line of JSON. Texts are arrays of code points: lone
+/// surrogates have no place in JSON strings.
+struct Laws {
+    private let tokenizer: Tokenizer
+    private let folder: URL
+    private var backend: CPUBackend?
+    private var predictor: Predictor?
+
+    init(folder: URL) throws {
+        self.folder = folder
+        tokenizer = try Tokenizer(folder: folder)
+    }
+
+    mutating func answer() throws {
+        while let line = readLine() {
+            guard let question = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+                let law = question["law"] as? String
+            else { throw Usage("a question is an object with a law") }
+            let found = try answer(law, question)
+            print(String(decoding: try JSONSerialization.data(withJSONObject: found, options: [.sortedKeys]), as: UTF8.self))
+        }
+    }
+
+    private mutating func answer(_ law: String, _ question: [String: Any]) throws -> [String: Any] {
+        let text = CodePoints((question["text"] as? [Int] ?? []).map { UInt32($0) })
+        let ids = question["ids"] as? [Int] ?? []
+        switch law {
+        case "text_form":
+            let form = tokenizer.form.encode(text), typed = tokenizer.form.splitTyped(text)
+            return [
+                "form": numbers(form), "restored": numbers(tokenizer.form.decode(form)),
+                "messages": typed.messages.map { $0.map(numbers) }, "partial": numbers(typed.partial),
+                "starts_sentence": typed.startsSentence, "space_before": typed.spaceBefore,
+            ]
+        case "tokens": return ["ids": tokenizer.encode(tokenizer.form.encode(text).words())]
+        case "logits":
+            let network = try network()
+            return ["logits": try network.prefill(ids).map(Double.init)]
+        case "tree":
+            let network = try network(), parents = question["parents"] as? [Int] ?? []
+            return ["logits": try network.scoreTree(ids, parents: parents).map { $0.map(Double.init) }]
+        case "predictor":
+            if predictor == nil { predictor = try Predictor(folder: folder) }
+            let found = try predictor!.suggest(text.string)
+            return ["texts": found.map(\.text), "probabilities": found.map(\.probability)]
+        default: throw Usage("no law \(law)")
+        }
+    }
+
+    private mutating func network() throws -> CPUBackend {
+        if let backend { return backend }
+        let loaded = try CPUBackend(folder: folder)
+        backend = loaded
+        return loaded
+    }
+
+    private func numbers(_ text: CodePoints) -> [Int] { text.values.map { Int($0) } }
+}

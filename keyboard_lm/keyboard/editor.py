@@ -281,7 +281,9 @@ class Editor:
     def _insert_accepted(self, start: int, end: int, inserted: str, words_from: int) -> Edit:
         after = self.text[end : end + 1]
         is_apart = after and after not in LINE_BREAKS and (after.isspace() or attaches(inserted, after, self._form))
-        trail = "" if is_apart or inserted[-1].isspace() else " "
+        # "a" before "'tis", "3" before ".5": what attaches as a mark would make one word with what is behind it.
+        runs_on = word_span(inserted + self.text[end : end + 2], len(inserted))[1] > len(inserted)
+        trail = "" if (is_apart and not runs_on) or inserted[-1].isspace() else " "
         edit = self._splice(start, end, inserted + trail)
         if trail:
             self._space = (self.cursor - 1, _AUTO)

@@ -242,7 +242,21 @@ def test_an_accepted_word_is_there_once_in_place_of_the_word_under_the_cursor(he
     lead = " " if start == end and needs_space(line_before(text, len(head)), TextForm()) else ""
     trail = " " if editor.has_auto_space else ""
     assert editor.text == text[:start] + lead + word + trail + text[end:]
-    assert trail or (text[end].isspace() or not text[end].isalnum())
+    behind = start + len(lead) + len(word)
+    assert word_span(editor.text, behind)[1] == behind  # it does not run into what is there
+
+
+@pytest.mark.parametrize(
+    ("word", "rest", "text"),
+    [
+        *(("a", "'", "a'"), ("a", "'tis", "a 'tis"), ("a", "\u02bc", "a\u02bc"), ("a", "\u02bctis", "a \u02bctis")),
+        *(("3", ".", "3."), ("3", ".5", "3 .5"), ("a", ".5", "a.5"), ("a", ", b", "a, b")),
+    ],
+)
+def test_an_accepted_word_does_not_run_into_what_is_behind_it(word: str, rest: str, text: str) -> None:
+    editor = field(rest, 0)
+    editor.apply(SlotAccepted(word))
+    assert editor.text == text
 
 
 @pytest.mark.parametrize("mark", [*",.!?;:)'’]}%…"])

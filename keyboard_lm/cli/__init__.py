@@ -17,6 +17,7 @@ from keyboard_lm.errors import KeyboardLMError
 COMMANDS = {
     "suggest": "Show the suggestion bar for a text.",
     "type": "Type on a phone in the terminal.",
+    "learned": "Show, forget, export, import or clear what a keyboard has learned.",
     "sizes": "List the model sizes.",
     "corpus": "Turn text into tokenized training shards.",
     "pack-corpus": "Pack training shards into one small file.",

@@ -1,12 +1,21 @@
-"""The file of learned words that a command is given."""
+"""`keyboard-lm learned`: what a personal file holds, and the writer's rights over it."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from keyboard_lm.errors import DataError
 
+if TYPE_CHECKING:
+    from keyboard_lm.personal import PersonalStore
+
 _DATABASE = b"SQLite format 3\0"
+_FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
 
 def check_learned(file: Path | None) -> None:
@@ -26,3 +35,95 @@ def check_learned(file: Path | None) -> None:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
     if start and start != _DATABASE:
         raise DataError(f"{file}: not a file of learned words; choose another name")
+
+
+def existing_learned(file: Path | None) -> Path | None:
+    """Return a file of learned words that is there.
+
+    Raises:
+        DataError: it is not there, cannot be read, or is something else.
+    """
+    if file is not None and not file.exists():
+        raise DataError(f"{file}: no such file; `keyboard-lm type --learn {file}` makes one")
+    check_learned(file)
+    return file
+
+
+def _with_store(file: Path, act: Callable[[PersonalStore], Any], must_exist: bool = True) -> Any:
+    from keyboard_lm.personal import PersonalStore
+
+    if must_exist:
+        existing_learned(file)
+    else:
+        check_learned(file)
+    with PersonalStore.open(file) as store:
+        result = act(store)
+        for warning in store.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    return result
+
+
+@click.group()
+def command() -> None:
+    """Show, forget, export, import or clear what a keyboard has learned.
+
+    FILE is the one that `keyboard-lm type --learn FILE` writes. It holds words, their neighbours and corrections that
+    were taken back, and never leaves this machine.
+    """
+
+
+@command.command("list")
+@_FILE
+@click.option("-n", "limit", type=click.IntRange(min=1), help="So many words at most.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_command(file: Path, limit: int | None, as_json: bool) -> None:
+    """Print the learned words, the most used first, and corrections that were taken back."""
+    words, blocks = _with_store(file, lambda store: (store.words(limit), store.blocks()))
+    if as_json:
+        click.echo(json.dumps({"words": words, "taken_back": blocks}))
+        return
+    for word in words:
+        click.echo(word)
+    for literal, corrected in blocks:
+        click.echo(f"{literal} is not made {corrected}")
+
+
+@command.command("forget")
+@_FILE
+@click.argument("words", nargs=-1, required=True)
+def forget_command(file: Path, words: tuple[str, ...]) -> None:
+    """Delete words, in any case, with all phrases and corrections that they are in."""
+
+    def forget(store: PersonalStore) -> list[str]:
+        return [word for word in words if not store.forget(word)]
+
+    unknown = _with_store(file, forget)
+    if unknown:
+        raise DataError(f"{file}: never learned: {', '.join(unknown)}")
+
+
+@command.command("export")
+@_FILE
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+def export_command(file: Path, target: Path) -> None:
+    """Write all that is known to TARGET as JSON lines, which only you can read."""
+    _with_store(file, lambda store: store.export(target))
+
+
+@command.command("import")
+@_FILE
+@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
+def import_command(file: Path, source: Path) -> None:
+    """Add what `export` wrote to SOURCE; FILE is made if there is none."""
+    _with_store(file, lambda store: store.import_from(source), must_exist=False)
+
+
+@command.command("clear")
+@_FILE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear_command(file: Path, yes: bool) -> None:
+    """Delete everything, damaged files that were set aside included."""
+    existing_learned(file)
+    if not yes:
+        click.confirm(f"Delete all that {file} has learned?", abort=True)
+    _with_store(file, lambda store: store.clear())

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
-from keyboard_lm.cli.learned import check_learned
+from keyboard_lm.cli.learned import existing_learned
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.device.cost_model import cost_model
@@ -71,7 +71,7 @@ def command(
         layout=layout,
         device=device,
         budget_ms=budget_ms,
-        personal=_existing(learned),
+        personal=existing_learned(learned),
         backend=backend,
         num_threads=threads,
         suggester=SuggesterOptions(num_slots=num_slots),
@@ -95,13 +95,6 @@ def command(
         load_ms = 0.0
     for warning in session.warnings:
         click.echo(f"warning: {warning}", err=True)
-
-
-def _existing(learned: Path | None) -> Path | None:
-    if learned is not None and not learned.exists():
-        raise DataError(f"{learned}: no such file; `keyboard-lm type --learn {learned}` makes one")
-    check_learned(learned)
-    return learned
 
 
 def _stdin_lines() -> Iterator[str]:

@@ -17,7 +17,7 @@ from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
 from keyboard_lm.keyboard.why import Explained
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
-from keyboard_lm.personal import PersonalStore, PersonalStoreError
+from keyboard_lm.personal import PersonalStore
 from keyboard_lm.text.form import capitalise, normalise, split_marks
 from keyboard_lm.text.typing_rules import APOSTROPHES, is_word_char
 from keyboard_lm.touch.layout import load_layout
@@ -90,7 +90,6 @@ class Session:
         self._personal = personal
         self._timer = timer
         self._editor = Editor(self._without_undone(editor or EditorOptions()), suggester.form)
-        self._lost: list[str] = []
 
     @classmethod
     def open(
@@ -158,7 +157,7 @@ class Session:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What went wrong without stopping anything."""
-        return (*self._personal.warnings, *self._lost)
+        return self._personal.warnings
 
     def apply(self, event: Event) -> Edit:
         """Bring the field to where an event leaves it, learn what that finished, and return what to do to the text."""
@@ -237,12 +236,8 @@ class Session:
     def _undone(self, undone: Undone) -> None:
         words = self._editor.options.capital_words
         self._editor.options = replace(self._editor.options, capital_words=words - {normalise(undone.literal)})
-        if self._editor.is_private:
-            return
-        try:
+        if not self._editor.is_private:
             self._personal.block(undone.literal, undone.corrected)
-        except PersonalStoreError as error:
-            self._lost.append(f"not remembered: {error}")
 
     def _without_undone(self, options: EditorOptions) -> EditorOptions:
         kept = {word for word in options.capital_words if not self._personal.is_blocked(word, capitalise(word))}

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from keyboard_lm.personal.file import PersonalStoreError
 from keyboard_lm.personal.model import PersonalOptions
-from keyboard_lm.personal.store import PersonalStore, PersonalWord, Source
+from keyboard_lm.personal.store import PersonalStore, PersonalView, Source
 
-__all__ = ["PersonalOptions", "PersonalStore", "PersonalStoreError", "PersonalWord", "Source"]
+__all__ = ["PersonalOptions", "PersonalStore", "PersonalStoreError", "PersonalView", "Source"]

@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from keyboard_lm.errors import WriteError
+from keyboard_lm.files import write_text_whole
 from keyboard_lm.personal import counts
 from keyboard_lm.personal.file import PersonalStoreError
 from keyboard_lm.personal.model import MAX_ORDER
 from keyboard_lm.personal.words import START, Token
 from keyboard_lm.text.case import fold
 
-_HEAD = {"format": "keyboard-lm personal store", "version": 1}
+_HEAD: dict[str, Any] = {"format": "keyboard-lm personal store", "version": 1}
 
 Row = Mapping[str, Any]
 
@@ -59,17 +59,11 @@ def save(path: Path, found: Iterable[Row]) -> None:
     Raises:
         PersonalStoreError: it cannot be written.
     """
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in found)
     try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 0600
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
-            os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
-    except OSError as error:
-        raise PersonalStoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        write_text_whole(path, "".join(lines), private=True)
+    except WriteError as error:
+        raise PersonalStoreError(str(error)) from None
 
 
 def load(path: Path) -> list[Row]:
@@ -90,6 +84,8 @@ def load(path: Path) -> list[Row]:
             continue
         try:
             row = json.loads(line)
+            if number == 1 and isinstance(row, dict) and row.get("format") == _HEAD["format"] and _is_newer(row):
+                raise PersonalStoreError(f"{path}: version {row['version']} is newer than this program; update it")
             is_right = row == _HEAD if number == 1 else _is_row(row)
         except (ValueError, TypeError, RecursionError):
             is_right = False
@@ -113,6 +109,11 @@ def add(connection: Connection, found: Iterable[Row], state: counts.State) -> No
             connection.execute("INSERT OR IGNORE INTO pending VALUES (?, ?, ?)", values)
         else:
             connection.execute("INSERT OR IGNORE INTO block VALUES (?, ?)", row["block"])
+
+
+def _is_newer(head: Row) -> bool:
+    version = head.get("version")
+    return isinstance(version, int) and version > int(_HEAD["version"])
 
 
 def _is_row(row: Any) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from keyboard_lm.errors import KeyboardLMError
+from keyboard_lm.personal import migrations
 
-FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B6C6D70  # "klmp"
 BUSY_TIMEOUT_S = 2.0
 _MAX_WARNINGS = 20
@@ -25,15 +25,7 @@ _PASSING = frozenset(
     (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
      sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL)
 )  # fmt: skip
-_SCHEMA = """
-CREATE TABLE state (num_events INTEGER, origin INTEGER, half_life REAL);
-CREATE TABLE ngram (context TEXT, word TEXT, mass REAL, PRIMARY KEY (context, word)) WITHOUT ROWID;
-CREATE TABLE form (word TEXT, text TEXT, mass REAL, PRIMARY KEY (word, text)) WITHOUT ROWID;
-CREATE TABLE pending (word TEXT PRIMARY KEY, seen_at REAL, event INTEGER) WITHOUT ROWID;
-CREATE TABLE block (literal TEXT, corrected TEXT, PRIMARY KEY (literal, corrected)) WITHOUT ROWID;
-"""
 TABLES = ("ngram", "form", "pending", "block")
-_FUTURE_VERSIONS = range(FORMAT_VERSION + 1, 100)  # anything else is noise
 
 Result = TypeVar("Result")
 
@@ -201,19 +193,19 @@ class PersonalFile:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if names and not names.intersection(TABLES):
             raise PersonalStoreError(f"{self.path}: a database of something else; choose another file")
-        if names and version in _FUTURE_VERSIONS:
-            raise PersonalStoreError(f"{self.path}: format {version} is newer than this program; update it")
-        if names and (application, version) != (APPLICATION_ID, FORMAT_VERSION):
+        if names and application == APPLICATION_ID and version in migrations.newer_versions():
+            raise PersonalStoreError(
+                f"{self.path}: format {version} is newer than this program, which reads up to "
+                f"{migrations.newest_version()}; update the program (the file is as it was)"
+            )
+        if names and not (application == APPLICATION_ID and 1 <= version <= migrations.newest_version()):
             raise DamagedFile("header")
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing, a power cut the last words
-        if not names:
+        if not names or version < migrations.newest_version():
             with transaction(connection):
-                if not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:  # none was faster
-                    for statement in _SCHEMA.split(";"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                migrations.migrate(connection)
 
     def _is_ours(self) -> bool:
         # Whether the file at the path is still the one that is open.

@@ -7,12 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from heapq import nsmallest
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Literal, TypeVar
 
-from keyboard_lm.decoding.search import Word
 from keyboard_lm.personal import archive, counts
 from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
 from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
@@ -27,23 +25,15 @@ _MAX_CONTEXTS = 1024  # held in memory
 _TIDY_EVERY = 1000  # learned words
 
 
-@dataclass(frozen=True)
-class PersonalWord:
-    """A word the user has written.
+class PersonalView:
+    """What is known after one context, made by `PersonalStore.view`; it holds until something is learned.
 
     Attributes:
-        text: in the case it was mostly written in.
-        probability: given the context, by the personal model alone.
+        weight: the personal model's share of a mixture, above 0 and below 1; the rest is the language model's.
     """
 
-    text: str
-    probability: float
-
-
-class PersonalView:
-    """The personal model after one context, made by `PersonalStore.view`."""
-
     def __init__(self, store: PersonalStore, found: Interpolation) -> None:
+        self.weight = found.weight
         self._store = store
         self._found = found
         self._left = 1 - found.weight
@@ -129,6 +119,11 @@ class PersonalStore:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where everything is in memory."""
+        return self._file.path
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -240,46 +235,15 @@ class PersonalStore:
         """Look only once for what other processes have written, however much is asked inside."""
         return self._file.held()
 
-    def candidates(self, context: Sequence[str], prefix: str = "", limit: int = 3) -> list[PersonalWord]:
-        """Return the most probable words after a context that begin with what was typed, in any case.
+    def view(self, context: Sequence[str]) -> PersonalView | None:
+        """Return all that is known after a context, to be asked until something is learned.
 
         Args:
             context: what stands before the word.
-            prefix: letters typed since; a word that is exactly these is a candidate, too.
-            limit: how many at most.
+
+        Returns:
+            None where nothing is known, so that the language model's probabilities stand as they are.
         """
-
-        def ask(connection: Connection) -> list[PersonalWord]:
-            found = self._at(connection, context)
-            keys = found.best(fold(normalise(prefix)), limit)
-            return [PersonalWord(self._text(connection, key), found.joint(key) / found.weight) for key in keys]
-
-        return self._read(ask, [])
-
-    def weight(self, context: Sequence[str]) -> float:
-        """Return the personal model's share after a context, from 0 (it knows nothing) to below 1."""
-        return self._read(lambda connection: self._at(connection, context).weight, 0.0)
-
-    def probability(self, context: Sequence[str], word: str) -> float:
-        """Return a word's probability after a context by the personal model alone; 0 where it knows nothing."""
-
-        def ask(connection: Connection) -> float:
-            found = self._at(connection, context)
-            return found.joint(key_of(word)) / found.weight if found.weight else 0.0
-
-        return self._read(ask, 0.0)
-
-    def mix(self, model_probability: float, word: str, context: Sequence[str]) -> float:
-        """Return a word's probability after a context: 1 - weight parts the model's, weight parts the personal one."""
-
-        def ask(connection: Connection) -> float:
-            found = self._at(connection, context)
-            return (1 - found.weight) * model_probability + found.joint(key_of(word))
-
-        return self._read(ask, model_probability)
-
-    def view(self, context: Sequence[str]) -> PersonalView | None:
-        """Return all that is known after a context, to be asked until something is learned; None if that is nothing."""
 
         def ask(connection: Connection) -> PersonalView | None:
             found = self._at(connection, context)
@@ -287,11 +251,12 @@ class PersonalStore:
 
         return self._read(ask, None)
 
-    def words(self, limit: int) -> list[str]:
-        """Return the heaviest words of all, as they are mostly written."""
+    def words(self, limit: int | None = None) -> list[str]:
+        """Return the heaviest words of all, as they are mostly written; None for every one."""
 
         def ask(connection: Connection) -> list[str]:
-            return [self._text(connection, key) for key in self._table(connection, "").best("", limit)]
+            table = self._table(connection, "")
+            return [self._text(connection, key) for key in table.best("", len(table) if limit is None else limit)]
 
         return self._read(ask, [])
 
@@ -303,36 +268,6 @@ class PersonalStore:
         """Return how folded words are mostly written."""
         return self._read(lambda connection: [self._text(connection, key) for key in keys], keys)
 
-    def merge(self, words: Sequence[Word], context: Sequence[str], prefix: str = "", limit: int = 3) -> list[Word]:
-        """Return the most probable of the model's words and the user's, mixed as `mix` does.
-
-        Args:
-            words: the model's, with their probabilities given the context. A word that is not among them counts as one
-                that the model gives no probability, so `limit` of them are too few.
-            context: what stands before the word.
-            prefix: letters typed since.
-            limit: how many at most.
-        """
-
-        def ask(connection: Connection) -> list[Word]:
-            found = self._at(connection, context)
-            model: dict[str, float] = {}
-            texts: dict[str, str] = {}
-            for word in words:
-                key = fold(word.text)
-                texts.setdefault(key, word.text)
-                model[key] = model.get(key, 0.0) + (1 - found.weight) * word.probability
-            mixed = {}
-            for key in {*model, *found.best(fold(normalise(prefix)), limit)}:
-                personal = found.joint(key)
-                mixed[key] = model.get(key, 0.0) + personal
-                if personal > model.get(key, 0.0):
-                    texts[key] = self._text(connection, key)
-            best = nsmallest(limit, mixed, lambda key: (-mixed[key], key))
-            return [Word(texts[key], mixed[key]) for key in best]
-
-        return self._read(ask, list(words[:limit]))
-
     def is_known(self, word: str) -> bool:
         """Return whether a word has been learned, in any case, so that no correction should touch it."""
         return self._read(lambda connection: key_of(word) in self._table(connection, ""), False)
@@ -342,11 +277,14 @@ class PersonalStore:
     def block(self, literal: str, corrected: str) -> None:
         """Remember that the user took back a correction; `learn` the literal as ``restored`` to have it offered.
 
-        Raises:
-            PersonalStoreError: the file cannot be written.
+        Where the file cannot be written now, that adds a warning, and nothing is remembered.
         """
         pair = _pair(literal, corrected)
-        self._file.write(lambda connection: connection.execute("INSERT OR IGNORE INTO block VALUES (?, ?)", pair))
+        try:
+            self._file.write(lambda connection: connection.execute("INSERT OR IGNORE INTO block VALUES (?, ?)", pair))
+        except PersonalStoreError as error:
+            self._file.warn(f"not remembered: {error}")
+            return
         self._blocks = None
 
     def unblock(self, literal: str, corrected: str) -> None:
@@ -361,6 +299,10 @@ class PersonalStore:
         )
         self._blocks = None
         self._file.purge()
+
+    def blocks(self) -> list[tuple[str, str]]:
+        """Return the corrections that the user took back, each as literal and corrected, in alphabetical order."""
+        return sorted(self._known_blocks())
 
     def is_blocked(self, literal: str, corrected: str) -> bool:
         """Return whether the user took back this very correction."""

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.simulator.keyboard import Keyboard
 from keyboard_lm.simulator.keys import KeyPage, Page
+from keyboard_lm.simulator.learned import LearnedScreen
 from keyboard_lm.simulator.panels import Figures, Latency, MessageField, SentMessages, SuggestionBar
 from keyboard_lm.simulator.phone import Phone
 from keyboard_lm.touch.layout import SPACE, Tap
@@ -27,7 +28,7 @@ _FIGURES_COLUMNS = 32
 _TALL_LINES = 21  # from here on the field has two lines and the help is shown
 _WIDE_LINES, _NARROW_LINES = 9, 14  # besides the keys
 
-_HELP = "Tab_take  →_one_word  {}_slot  F3_digits  Enter_send  F2_device  Esc_quit"  # "_" is never broken
+_HELP = "Tab_take  →_one_word  {}_slot  F3_digits  Enter_send  F2_device  F4_learned  Esc_quit"  # "_" is never broken
 
 
 class Simulator(App[None]):
@@ -74,6 +75,7 @@ class Simulator(App[None]):
         Binding("backspace", "backspace", "delete", priority=True),
         Binding("f2", "device", "device", priority=True),
         Binding("f3", "page", "digits", priority=True),
+        Binding("f4", "learned", "learned words", priority=True),
     ]
 
     def __init__(self, phone: Phone, num_slots: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -108,9 +110,13 @@ class Simulator(App[None]):
         """Fit the parts to the terminal."""
         self._fit(event.size)  # the application's own follows later
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the keys to the screen of learned words while that is shown."""
+        return not isinstance(self.screen, LearnedScreen)
+
     def on_key(self, event: events.Key) -> None:
         """Type a character; a slot's number takes the slot, unless the digits are on the keys."""
-        if not event.character or not event.is_printable:
+        if not event.character or not event.is_printable or isinstance(self.screen, LearnedScreen):
             return
         number = int(event.character) - 1 if event.character in "123456789" else -1
         if 0 <= number < self._num_slots and self._page == "letters":
@@ -164,6 +170,10 @@ class Simulator(App[None]):
     def action_device(self) -> None:
         """Count with the next device."""
         self._after(self._phone.next_device)
+
+    def action_learned(self) -> None:
+        """Show what was learned, to be forgotten, exported, imported or cleared."""
+        self.push_screen(LearnedScreen(self._phone.personal), lambda _: self._after(self._phone.look))
 
     def action_page(self) -> None:
         """Show the digits, or the letters again."""

@@ -21,6 +21,7 @@ from keyboard_lm.keyboard.events import (
 )
 from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.personal import PersonalStore
 from keyboard_lm.text.graphemes import cluster_start, is_break
 from keyboard_lm.touch.layout import Layout, Tap, load_layout
 
@@ -113,6 +114,11 @@ class Phone:
         return self._session.warnings
 
     @property
+    def personal(self) -> PersonalStore:
+        """What was learned."""
+        return self._session.personal
+
+    @property
     def num_chars(self) -> int:
         """Characters of the messages, the one in the field included."""
         return sum(map(len, self.sent)) + len(self.text)
@@ -178,6 +184,11 @@ class Phone:
         names = list(self._costs)
         self.device = names[(names.index(self.device) + 1) % len(names)]
         self._session.cost = self._costs[self.device]
+        self._look()
+
+    def look(self) -> None:
+        """Make the bar anew: what was learned may be another."""
+        self._session.show(Answer(revision=self._session.revision, stage="cached"))
         self._look()
 
     def _accept_ghost(self, only_word: bool) -> bool:

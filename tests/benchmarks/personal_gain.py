@@ -98,7 +98,7 @@ def replay(writer: Writer, options: PersonalOptions, knows: Callable[[str], bool
             store.learn(question.before[num_seen:], question.before[:num_seen])
             num_learned += len(question.before) - num_seen
             num_seen = len(question.before)
-            bar = store.merge(question.offered, question.before, limit=max(RANKS))
+            bar = merged_words(store, question)
             for counts, words in ((alone, question.offered), (merged, bar)):
                 keys = [fold(word.text) for word in words[: max(RANKS)]]
                 for when in ("", "late_") if num_learned >= LATE else ("",):
@@ -106,6 +106,22 @@ def replay(writer: Writer, options: PersonalOptions, knows: Callable[[str], bool
                     for rank in RANKS:
                         counts[f"{when}top{rank}"] += question.word in keys[:rank]
     return alone, merged
+
+
+def merged_words(store: PersonalStore, question: Question) -> list[Word]:
+    """Return the most probable of the model's words and the writer's, mixed."""
+    view = store.view(question.before)
+    if view is None:
+        return list(question.offered)
+    texts: dict[str, str] = {}
+    model: dict[str, float] = {}
+    for word in question.offered:
+        texts.setdefault(fold(word.text), word.text)
+        model[fold(word.text)] = model.get(fold(word.text), 0.0) + word.probability
+    for text in view.candidates("", max(RANKS)):
+        texts.setdefault(fold(text), text)
+    mixed = [Word(text, view.mix(model.get(key, 0.0), key)) for key, text in texts.items()]
+    return sorted(mixed, key=lambda word: (-word.probability, word.text))[: max(RANKS)]
 
 
 def gain(
@@ -181,7 +197,9 @@ def time_queries(num_words: int = 50_000, num_queries: int = 4000) -> dict[str, 
         context, word = text[place : place + 4], text[place + 4]
         prefix = word[: rng.randint(0, 4)]
         start_s = time.thread_time()
-        store.candidates(context, prefix)
+        view = store.view(context)
+        if view is not None:
+            view.candidates(prefix, 3)
         query_ms.append((time.thread_time() - start_s) * 1000)
     cuts = statistics.quantiles(query_ms[10:], n=100)
     return {"query_p50_ms": cuts[49], "query_p95_ms": cuts[94], "learn_p50_ms": statistics.median(learn_ms)}

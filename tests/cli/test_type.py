@@ -394,3 +394,33 @@ def test_help_says_how_digits_are_typed() -> None:
     result = CliRunner().invoke(main, ["type", "--help"])
     assert result.exit_code == 0
     assert "F3" in result.stdout
+
+
+def test_learned_words_are_shown_forgotten_exported_imported_and_cleared(tmp_path: Path) -> None:
+    file = tmp_path / "learned"
+    with PersonalStore.open(file, knows=lambda word: True) as store:
+        store.learn(["purple", "giraffes", "purple"])
+    phone = Phone.open(options=SessionOptions(personal=file))
+    seen: list[list[str]] = []
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press("f4")
+        for key in ("e", "delete", "i", "c", "down", "c"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen.append(phone.personal.words())
+        await pilot.press("c")
+        seen.append(phone.personal.words())
+        await pilot.press("enter", "x", "f4")
+        await write(pilot, "hi")
+
+    try:
+        play(phone, steps)
+        assert phone.text == "Hi"  # keys of that screen typed nothing
+    finally:
+        phone.close()
+    everything, less = ["purple", "giraffes"], ["giraffes"]
+    assert seen[:2] == [everything, less]
+    assert [sorted(words) for words in seen[2:6]] == [sorted(everything)] * 4  # one press of c clears nothing
+    assert seen[6] == []
+    assert (tmp_path / "learned.jsonl").exists()

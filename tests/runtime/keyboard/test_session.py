@@ -101,7 +101,7 @@ def test_somebody_who_never_looks_at_the_bar_is_corrected_all_the_same(
     for word in words:
         type_text(looking, word[:-1])
         type_text(hasty, word[:-1], looks=False)
-        # A bar that was asked for on the way may have called the network; the answer to the whole word has not to differ.
+        # A bar on the way may have called the network; the answer to the whole word may not depend on that.
         looking.forget()
         hasty.forget()
         type_text(looking, word[-1])

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def start_writer(path: Path, prefix: str, num_words: int) -> subprocess.Popen[st
 
 def open_store(path: Path) -> PersonalStore:
     return PersonalStore.open(path, knows=lambda word: True)
+
+
+def texts(store: PersonalStore, context: Sequence[str], limit: int = 3) -> list[str]:
+    view = store.view(context)
+    return [] if view is None else view.candidates("", limit)
+
+
+def weight(store: PersonalStore, context: Sequence[str]) -> float:
+    view = store.view(context)
+    return 0.0 if view is None else view.weight
 
 
 def content(path: Path) -> bytes:
@@ -76,9 +87,9 @@ def test_what_was_learned_is_there_the_next_time(path: Path) -> None:
     with open_store(path) as store:
         store.learn(["see", "you", "Soon"])
         store.block("teh", "the")
-        before = store.candidates(["see", "you"]), store.weight(["see", "you"])
+        before = texts(store, ["see", "you"]), weight(store, ["see", "you"])
     with open_store(path) as store:
-        assert (store.candidates(["see", "you"]), store.weight(["see", "you"])) == before
+        assert (texts(store, ["see", "you"]), weight(store, ["see", "you"])) == before
         assert store.is_blocked("teh", "the")
 
 
@@ -91,7 +102,7 @@ def test_a_killed_process_loses_at_most_the_last_word(path: Path) -> None:
     assert process.returncode == -signal.SIGKILL
     with open_store(path) as store:
         assert [word for word in told if not store.is_known(word)] == []
-        assert store.candidates(told[36:38])[0].text == told[38]
+        assert texts(store, told[36:38])[0] == told[38]
         store.learn(["on"])
         assert store.warnings == ()
 
@@ -111,15 +122,15 @@ def test_two_processes_share_one_file(path: Path) -> None:
 
 def test_what_one_process_changes_the_other_sees_at_once(path: Path) -> None:
     with open_store(path) as one, open_store(path) as two:
-        assert two.candidates([]) == []
+        assert texts(two, []) == []
         one.learn(["see", "you"])
-        assert [word.text for word in two.candidates(["see"])] == ["you", "see"]
+        assert texts(two, ["see"]) == ["you", "see"]
         two.learn(["me"], ["see"])
         assert one.is_known("me")
         one.forget("you")
-        assert [word.text for word in two.candidates(["see"])] == ["me", "see"]
+        assert texts(two, ["see"]) == ["me", "see"]
         two.clear()
-        assert one.weight(["see"]) == 0
+        assert weight(one, ["see"]) == 0
         one.block("teh", "the")
         assert two.is_blocked("teh", "the")
         assert one.warnings == two.warnings == ()
@@ -203,9 +214,10 @@ def test_no_damage_is_a_crash(path: Path, seed: int) -> None:
         return
     with store:
         for context in ([], ["see"], ["see", "word7x"]):
-            found = store.candidates(context, limit=100)
-            assert sum(word.probability for word in found) <= 1 + 1e-9
-            assert 0 <= store.weight(context) < 1
+            view = store.view(context)
+            if view is not None:  # found before the damage was met, perhaps
+                assert sum(view.mix(0.0, word) for word in view.candidates("", 100)) <= view.weight + 1e-9
+                assert 0 <= view.weight < 1
         store.learn(["on", "the"], source="accepted")
         assert store.is_known("the")
         store.export(path.parent / "all.jsonl")
@@ -251,13 +263,6 @@ def test_other_files_are_left_alone(path: Path) -> None:
     with pytest.raises(PersonalStoreError, match="something else"):
         open_store(path)
     assert path.read_bytes() == before
-    path.unlink()
-    open_store(path).close()
-    newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 2")
-    newer.close()
-    with pytest.raises(PersonalStoreError, match="newer"):
-        open_store(path)
     with pytest.raises(PersonalStoreError, match="cannot be opened"):
         open_store(path.parent)
 

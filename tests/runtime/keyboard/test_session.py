@@ -240,6 +240,24 @@ def test_after_its_deadline_an_answer_asks_the_network_no_more(session: Session)
     assert session.suggest(deadline=0.0) is full  # a full one is there already
 
 
+def test_a_deadline_that_passes_half_way_ends_the_calls() -> None:
+    timer = Clock()
+    session = Session.open(options=SessionOptions(num_threads=1), timer=timer)
+    type_text(session, "I have unfortun", looks=False)
+    timer.step = 1.0  # every look at the clock takes a second
+    unhurried = session.suggest()
+    session.forget()
+    numbers = set()
+    for seconds in range(1, 60):
+        session.apply(Typed("x"))
+        session.apply(Backspaced())
+        session.forget()
+        answer = session.suggest(deadline=timer.now + seconds)
+        assert (answer.num_model_calls == unhurried.num_model_calls) == (answer.stage == "full")
+        numbers.add(answer.num_model_calls)
+    assert numbers == set(range(unhurried.num_model_calls + 1))
+
+
 def test_a_deadline_far_away_changes_nothing(session: Session) -> None:
     type_text(session, "I am going", looks=False)
     with_deadline = session.suggest(deadline=float("inf"))

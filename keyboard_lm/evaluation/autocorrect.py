@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, after_slot, after_space
+from keyboard_lm.evaluation.engine import Engine, after_slot, finished
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.replay import ReplayedUnit
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -79,7 +79,7 @@ def _add_outcome(
     counts: dict[str, int], engine: Engine, before: str, unit: TypedUnit | ReplayedUnit, conditions: Conditions
 ) -> None:
     bar = engine.bar(before + unit.typed, NUM_SLOTS, unit.taps)
-    result = after_space(before + unit.typed, bar)
+    result = finished(engine, before + unit.typed, unit.taps, bar)
     is_right = conditions.same(result, before + unit.intended)
     if conditions.same(unit.typed, unit.intended):
         counts["right"] += 1

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keyboard_lm.keyboard.bar import Correction as Correction
 from keyboard_lm.keyboard.bar import Taps as Taps
+from keyboard_lm.keyboard.editor import Editor, EditorOptions
+from keyboard_lm.keyboard.events import TextChanged, Typed
 
+_PLAIN = EditorOptions(capital_words=frozenset(), full_stop="", sentence_capitals=False)
 _UNDER_CURSOR = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?\Z")
 
 
@@ -53,6 +56,19 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class FieldEngine(Engine, Protocol):
+    """A keyboard with a text field of its own: what is measured there is what its user gets."""
+
+    def finished(self, text: str, taps: Taps = ()) -> str:
+        """Type a space behind a text, and return what stands before it then."""
+        ...
+
+    def undone(self) -> str:
+        """Press backspace, and return what stands there then without a space at its end."""
+        ...
+
+
 def word_under_cursor(text: str) -> str:
     """Return the letters and digits, with their apostrophes, that the text before the cursor ends with."""
     match = _UNDER_CURSOR.search(text)
@@ -64,14 +80,25 @@ def after_slot(text: str, slot: str) -> str:
     return text[: len(text) - len(word_under_cursor(text))] + slot
 
 
-def after_space(text: str, bar: Bar) -> str:
+def finished(engine: Engine, text: str, taps: Taps = (), bar: Bar | None = None) -> str:
     """Return what a text becomes when a space is typed, without that space.
 
-    Raises:
-        ValueError: the correction does not replace the end of the text.
+    A keyboard with a field of its own types it there; for the others a plain field applies the bar's correction.
+
+    Args:
+        engine: the keyboard.
+        text: before the cursor.
+        taps: of its last characters.
+        bar: of that text, if it is known already.
     """
-    if bar.correction is None:
-        return text
-    if not text.endswith(bar.correction.replaced):
-        raise ValueError(f"a correction of {bar.correction.replaced!r} does not fit a text that ends in {text[-20:]!r}")
-    return text[: len(text) - len(bar.correction.replaced)] + bar.correction.text
+    if isinstance(engine, FieldEngine):
+        return engine.finished(text, taps)
+    field = Editor(_PLAIN)
+    field.apply(TextChanged(text, len(text)))
+    field.apply(Typed(" ", None, (bar or engine.bar(text, 0, taps)).correction))
+    return field.text.removesuffix(" ")
+
+
+def undone(engine: Engine) -> str | None:
+    """Return what a backspace makes of the text that `finished` returned last; None where there is no such key."""
+    return engine.undone() if isinstance(engine, FieldEngine) else None

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from keyboard_lm.backends import DEFAULT_BACKEND
 from keyboard_lm.errors import ConfigError, KeyboardLMError
-from keyboard_lm.evaluation.engine import Bar, Engine, Taps, after_space
+from keyboard_lm.evaluation.engine import Bar, Engine, Taps, finished
 from keyboard_lm.evaluation.model_subject import ModelSubject
 from keyboard_lm.network.checkpoint import bundled_folder
 from keyboard_lm.text.form import TextForm
@@ -70,7 +70,7 @@ class KebbieCorrector:
         """Return what a space would leave of the typed word, which is the word itself if it stays; then the slots."""
         bar = self._bar(context, word, keystrokes)
         # A correction of the words before, which are never wrong, leaves the whole text here: no word, so not right.
-        result = after_space(context + word, bar).removeprefix(context)
+        result = finished(self._started(), context + word, self._taps(word, keystrokes), bar).removeprefix(context)
         return list(dict.fromkeys([result, *self._candidates(bar, word)]))
 
     def auto_complete(self, context: str, keystrokes: Keystrokes, partial_word: str) -> list[str]:
@@ -86,13 +86,17 @@ class KebbieCorrector:
         return []
 
     def _bar(self, context: str, typed: str, keystrokes: Keystrokes) -> Bar:
-        if self._engine is None:
-            self._engine = self._make_engine()
+        engine = self._started()
         # A sentence begins with an empty context; after that its context only grows.
         if not context or self._context is None or not context.startswith(self._context):
-            self._engine.start_field()
+            engine.start_field()
         self._context = context
-        return self._engine.bar(context + typed, NUM_SLOTS, self._taps(typed, keystrokes))
+        return engine.bar(context + typed, NUM_SLOTS, self._taps(typed, keystrokes))
+
+    def _started(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine
 
     def _candidates(self, bar: Bar, typed: str) -> list[str]:
         head = typed[: len(typed) - self._num_under_cursor(typed)]

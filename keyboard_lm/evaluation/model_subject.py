@@ -49,8 +49,11 @@ class ModelSubject:
         """
         checkpoint = Checkpoint.load(self.folder)
         network = load_backend(self.backend, checkpoint, num_threads=self.num_threads, bits=self.bits)
-        make = KeyboardEngine if self.keyboard == FULL else PredictorEngine
-        engine: Engine = make(network, checkpoint.tokenizer, self.max_slots)
+        engine: Engine = (
+            KeyboardEngine(network, checkpoint.tokenizer)
+            if self.keyboard == FULL
+            else PredictorEngine(network, checkpoint.tokenizer, self.max_slots)
+        )
         return Subject(engine, LanguageModelScorer(network, checkpoint.tokenizer))
 
     def engine(self) -> Engine:

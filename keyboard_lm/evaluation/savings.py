@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, after_slot, after_space
+from keyboard_lm.evaluation.engine import Engine, after_slot, finished, undone
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.typist import TypedUnit
@@ -30,9 +30,10 @@ class KeystrokeSavings:
     Savings are 100 (C - K) / C: C characters of the message, K keys pressed (TextSlinger's definition). The typist
     looks at the bar before every key of a word, the first included, that a slot could save. Taking a slot is one key
     and brings the space after the word; punctuation typed next takes that space back. With typing errors, what follows
-    a word corrects it as the engine says; what is wrong then is deleted from its first wrong character on and typed
-    again, rightly, and all these keys count. Of two words that a missed or doubled space would run together the first
-    may be taken as well: its slot brings the space.
+    a word corrects it as the engine says. A backspace takes back what should have stayed, where the keyboard has that;
+    what else is wrong then is deleted from its first wrong character on and typed again, rightly. All these keys count.
+    Of two words that a missed or doubled space would run together the first may be taken as well: its slot brings the
+    space.
     """
 
     name = "savings"
@@ -97,8 +98,13 @@ def _type(engine: Engine, message: str, units: Sequence[TypedUnit], num_slots: i
             continue
         result = before + unit.typed
         if num_slots and unit.end < len(message):  # what follows, a blank or a mark, finishes the word
-            result = after_space(result, engine.bar(result, 0, unit.taps))
+            result = finished(engine, result, unit.taps)
         wanted = before + unit.intended
+        if not conditions.same(result, wanted):
+            is_broken = conditions.same(before + unit.typed, wanted)
+            if is_broken and (restored := undone(engine)) is not None and conditions.same(restored, wanted):
+                cost.keys += 1
+                result = wanted
         if not conditions.same(result, wanted):
             same = _common_length(result, wanted, conditions)
             cost.keys += len(result) - same + len(wanted) - same

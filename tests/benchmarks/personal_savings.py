@@ -36,13 +36,13 @@ PARTS = ("all", "first third", "last third")
 class User:
     """One keyboard with one user."""
 
-    def __init__(self, checkpoint: Checkpoint, num_slots: int, learns: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, learns: bool) -> None:
         self._now = 0.0
         self._form = checkpoint.tokenizer.form
         knows = load_language().lexicon.known
         self._store = PersonalStore.open(None, clock=lambda: self._now, knows=knows) if learns else None
         backend = load_backend("onnx", checkpoint, num_threads=1)
-        self._engine = KeyboardEngine(backend, checkpoint.tokenizer, num_slots, personal=self._store)
+        self._engine = KeyboardEngine(backend, checkpoint.tokenizer, personal=self._store)
 
     def start(self) -> None:
         """Become another user."""
@@ -97,9 +97,7 @@ def main() -> None:
     users = [document[: options.messages] for document in documents]
     conditions = Conditions(load_typist("perfect"), (options.slots,), fold_case=text.is_folded)
     checkpoint = Checkpoint.load(bundled_folder())
-    without, learning = (
-        measure(users, User(checkpoint, options.slots, learns), conditions) for learns in (False, True)
-    )
+    without, learning = (measure(users, User(checkpoint, learns), conditions) for learns in (False, True))
     all_metrics = metrics()
     values = [estimate(rows, all_metrics, seed=0) for rows in (without, learning)]
     gains = difference(without, learning, all_metrics, seed=0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keyboard_lm.evaluation.autocorrect import Autocorrect, ReplayedAutocorrect
 from keyboard_lm.evaluation.completion import Completion
 from keyboard_lm.evaluation.cost import time_keystrokes
-from keyboard_lm.evaluation.engine import Bar, Correction, Taps, after_space
+from keyboard_lm.evaluation.engine import Bar, Correction, Taps, finished
 from keyboard_lm.evaluation.estimate import Counts, estimate
 from keyboard_lm.evaluation.inline import Inline
 from keyboard_lm.evaluation.next_word import NextWord
@@ -256,10 +256,27 @@ def test_autocorrect_counts_what_was_mended_and_what_was_broken() -> None:
 
 
 def test_a_correction_may_reach_back_over_a_space_but_must_fit_the_text() -> None:
-    assert after_space("so t he", Bar((), Correction("t he", "the"))) == "so the"
-    assert after_space("so", Bar(("sol",))) == "so"
-    with pytest.raises(ValueError, match="does not fit"):
-        after_space("so", Bar((), Correction("no", "know")))
+    bars = {
+        "so t he": Bar((), Correction("t he", "the")),
+        "so": Bar(("sol",)),
+        "as": Bar((), Correction("no", "know")),
+        "i": Bar(()),
+    }
+    results = {text: finished(ScriptedEngine(bars), text) for text in bars}
+    assert results == {"so t he": "so the", "so": "so", "as": "as", "i": "i"}
+
+
+def test_what_should_have_stayed_costs_one_backspace_where_the_keyboard_has_that() -> None:
+    class Undoing(ScriptedEngine):
+        def finished(self, text: str, taps: Taps = ()) -> str:
+            self._before = text
+            return f"{text}x" if text == "go" else text
+
+        def undone(self) -> str:
+            return self._before
+
+    counts = measure(KeystrokeSavings(), Undoing({}), ["go on"], slots=(1,))
+    assert counts["keys1"] - counts["keys0"] == 1
 
 
 def test_recorded_typing_is_measured_after_its_own_context() -> None:

@@ -1,0 +1,1 @@
+"""The engine as a service: stateless HTTP, and a socket for each keyboard."""

@@ -48,7 +48,45 @@ struct Laws {
             if predictor == nil { predictor = try Predictor(folder: folder) }
             let found = try predictor!.suggest(text.string)
             return ["texts": found.map(\.text), "probabilities": found.map(\.probability)]
+        case "editor": return ["states": try editorStates(question["events"] as? [[String: Any]] ?? [])]
         default: throw Usage("no law \(law)")
+        }
+    }
+
+    // What each event makes of one field, begun empty.
+    private func editorStates(_ events: [[String: Any]]) throws -> [[String: Any]] {
+        let editor = Editor(form: tokenizer.form)
+        return try events.map { fields in
+            let edit = editor.apply(try event(fields))
+            return [
+                "text": numbers(editor.text), "cursor": editor.cursor, "shift": editor.shift.rawValue,
+                "word": numbers(editor.word), "auto_space": editor.hasAutoSpace, "taps": editor.taps.map { $0 != nil },
+                "deleted_before": numbers(edit.deletedBefore), "deleted_after": numbers(edit.deletedAfter),
+                "inserted": numbers(edit.inserted),
+                "correction": edit.correction.map { [numbers($0.replaced), numbers($0.text)] } ?? [],
+                "undone": edit.undone.map { [numbers($0.literal), numbers($0.corrected)] } ?? [],
+                "finished": edit.finished.map { [numbers($0.word), numbers($0.context), $0.isMeant] as [Any] },
+            ]
+        }
+    }
+
+    private func event(_ fields: [String: Any]) throws -> Event {
+        func text(_ name: String) -> CodePoints? {
+            (fields[name] as? [Int]).map { CodePoints($0.map { UInt32($0) }) }
+        }
+        let flag = fields["flag"] as? Bool ?? false, cursor = fields["cursor"] as? Int ?? 0
+        switch fields["event"] as? String {
+        case "typed":
+            let correction = text("replaced").map { Correction(replaced: $0, text: text("better") ?? "") }
+            return .typed(text("text") ?? "", tap: flag ? Tap(x: 0.5, y: 1.5) : nil, correction: correction)
+        case "backspaced": return .backspaced
+        case "shift_pressed": return .shiftPressed(lock: flag)
+        case "slot_accepted": return .slotAccepted(text("text") ?? "", replaced: text("replaced"))
+        case "ghost_accepted": return .ghostAccepted(text("text") ?? "", onlyWord: flag)
+        case "cursor_moved": return .cursorMoved(cursor)
+        case "text_changed": return .textChanged(text("text") ?? "", cursor: cursor)
+        case "field_started": return .fieldStarted(text("text") ?? "", isPrivate: flag)
+        default: throw Usage("no such event")
         }
     }
 

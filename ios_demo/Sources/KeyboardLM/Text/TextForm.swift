@@ -132,6 +132,9 @@ package final class TextForm {
         return typed
     }
 
+    /// Returns whether a word that comes next, behind white space or nothing, starts a sentence.
+    package func startsSentence(after text: CodePoints) -> Bool { split(text).startsSentence }
+
     private func split(_ text: CodePoints) -> TypedText {
         let lines = Normaliser.split(text, isLineBreak: CharacterClass.isLineBreak)
         var messages: [[CodePoints]] = []

@@ -8,9 +8,10 @@ from typing import Literal
 
 from keyboard_lm.text.case import fold
 from keyboard_lm.touch.layout import Tap
+from keyboard_lm.touch.path import PathPoint
 
 Taps = Sequence[Tap | None]  # of the last characters of a text, one for each; None where it is not known
-Kind = Literal["literal", "correction", "completion", "next_word", "emoji"]
+Kind = Literal["literal", "correction", "completion", "next_word", "emoji", "swiped"]
 Shift = Literal["off", "on", "lock"]
 Stage = Literal["full", "fewer_branches", "no_branches", "cached", "personal_and_lexicon"]
 
@@ -40,6 +41,8 @@ class Request:
         shift: the state of the shift key; None where the text alone decides on capitals.
         may_correct: whether a correction could be applied here.
         revision: which state of the field this is, for the answer to be told from those to earlier ones.
+        path: that a finger drew for the next word; empty where none did. The slots are then the words it may have
+            meant, one more than usual: the first is for the field, the others for the bar.
     """
 
     text: str
@@ -47,6 +50,7 @@ class Request:
     shift: Shift | None = None
     may_correct: bool = True
     revision: int = 0
+    path: tuple[PathPoint, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from keyboard_lm.keyboard.events import (
     GhostAccepted,
     ShiftPressed,
     SlotAccepted,
+    Swiped,
     TextChanged,
     Typed,
     Undone,
@@ -116,6 +117,7 @@ class Editor:
         self._taps: tuple[Tap | None, ...] = ()  # of the last characters before the cursor
         self._space: tuple[int, bool] | None = None  # the last space and who made it, while nothing before it changes
         self._undo: _Undo | None = None
+        self._swiped: tuple[int, int] | None = None  # the word just swiped, which the next backspace takes away
         self._release_shift()
 
     @property
@@ -149,6 +151,19 @@ class Editor:
         return "on" if self._shift == "once" else self._shift
 
     @property
+    def before_swiped(self) -> str:
+        """The text before a word that is swiped now: a space more where one is wanted."""
+        return self.before + self._lead
+
+    @property
+    def shift_of_swiped(self) -> Literal["off", "on", "lock"]:
+        """What `shift` is there."""
+        if self._shift == "auto" and self._lead:
+            line = line_before(self.before_swiped, self.cursor + 1)
+            return "on" if self.options.sentence_capitals and starts_sentence(line, self._form) else "off"
+        return self.shift
+
+    @property
     def has_auto_space(self) -> bool:
         """Whether the space before the cursor came with an accepted word, to go again before punctuation."""
         return self._space == (self.cursor - 1, _AUTO)
@@ -173,9 +188,14 @@ class Editor:
         """Bring the field to where an event leaves it, and return what the keyboard has to do for that."""
         self._reported = []
         edit = Edit()
+        swiped, self._swiped = self._swiped, None
+        if swiped and not (isinstance(event, Backspaced) and self._undo):
+            self._finish(*swiped)
         match event:
             case Typed(char, tap, correction):
                 edit = self._type(char, tap, correction)
+            case Swiped(_, word):
+                edit = self._swipe(word)
             case Backspaced():
                 edit = self._backspace()
             case ShiftPressed(lock):
@@ -252,8 +272,27 @@ class Editor:
         self._taps, self._space = undo.taps[-_MAX_TAPS:], undo.space
         if undo.undone:
             self._keep(start)
-        self._finish(word_span(self.text, start)[0], self.cursor)
+        if undo.restored:
+            self._finish(word_span(self.text, start)[0], self.cursor)
         return edit
+
+    def _swipe(self, word: str) -> Edit:
+        if not word:
+            return Edit()
+        self._keep_if_inside()
+        at, taps, space = self.cursor, self._taps, self._space
+        start, end = word_span(self.text, at)
+        # A half-typed word stays as it is, for it cannot be put back; but "i" becomes "I" as before any space.
+        own = self._correction((start, end), None) if start < end == at else None
+        first = at - len(own.replaced) if own else at
+        swiped = self._lead + word
+        edit = self._insert_spaced(first, at, (own.text if own else "") + swiped)
+        self._undo = _Undo(edit.inserted[at - first :], "", taps, space)
+        if start < end == at:
+            self._finish(start, end)
+        begins = at + len(swiped) - len(word)
+        self._swiped = begins, begins + len(word)
+        return replace(edit, correction=own)
 
     def _accept_slot(self, word: str, replaced: str | None) -> Edit:
         if not word:
@@ -279,6 +318,13 @@ class Editor:
         return self._insert_accepted(self.cursor, self.cursor if ghost[0].isspace() else end, accepted, start)
 
     def _insert_accepted(self, start: int, end: int, inserted: str, words_from: int) -> Edit:
+        edit = self._insert_spaced(start, end, inserted)
+        self._keep(words_from)
+        self._finish(words_from, self.cursor - 1)
+        return edit
+
+    def _insert_spaced(self, start: int, end: int, inserted: str) -> Edit:
+        # With a space behind it, unless something stands there that needs none.
         after = self.text[end : end + 1]
         is_apart = after and after not in LINE_BREAKS and (after.isspace() or attaches(inserted, after, self._form))
         # "a" before "'tis", "3" before ".5": what attaches as a mark would make one word with what is behind it.
@@ -288,9 +334,14 @@ class Editor:
         if trail:
             self._space = (self.cursor - 1, _AUTO)
         self._release_shift()
-        self._keep(words_from)
-        self._finish(words_from, self.cursor - 1)
         return edit
+
+    @property
+    def _lead(self) -> str:
+        # What stands between the text before the cursor and a word that is no part of the one under it.
+        start, _ = word_span(self.text, self.cursor)
+        is_wanted = start < self.cursor or needs_space(line_before(self.text, self.cursor), self._form)
+        return " " if is_wanted else ""
 
     def _splice(self, start: int, end: int, inserted: str, tap: Tap | None = None) -> Edit:
         # Replaces text around the cursor and moves along what is remembered by its place.

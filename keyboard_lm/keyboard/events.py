@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from keyboard_lm.keyboard.bar import Correction
 from keyboard_lm.text.graphemes import is_break
 from keyboard_lm.touch.layout import Tap
+from keyboard_lm.touch.path import PathPoint
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,19 @@ class Typed:
 @dataclass(frozen=True)
 class Backspaced:
     """Backspace was pressed."""
+
+
+@dataclass(frozen=True)
+class Swiped:
+    """A finger slid over the keys and meant a word by it.
+
+    Attributes:
+        path: where it was and when, in the units of `Tap`, from where it came down to where it was lifted.
+        word: what the engine had read from the path, as it is to be written; ``""`` for a session to read it.
+    """
+
+    path: tuple[PathPoint, ...]
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,9 @@ class FieldStarted:
     is_private: bool = False
 
 
-Event = Typed | Backspaced | ShiftPressed | SlotAccepted | GhostAccepted | CursorMoved | TextChanged | FieldStarted
+Event = (
+    Typed | Swiped | Backspaced | ShiftPressed | SlotAccepted | GhostAccepted | CursorMoved | TextChanged | FieldStarted
+)
 
 
 @dataclass(frozen=True)

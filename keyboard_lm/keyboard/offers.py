@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 
 from keyboard_lm.keyboard.bar import Kind
 
-Source = Literal["typed", "network", "continuation", "own words", "lexicon", "mistyped", "corrector", "emoji"]
+Source = Literal["typed", "network", "continuation", "own words", "lexicon", "mistyped", "corrector", "emoji", "swipe"]
 """Where an offer comes from: the letters themselves; the network's words here; its words behind a finished one; the
-writer's own; the lexicon's most frequent; beginnings that may have been meant; words that may have been; emoji."""
+writer's own; the lexicon's most frequent; beginnings that may have been meant; words that may have been; emoji;
+words that a path may have meant."""
 
 
 class Offer(NamedTuple):

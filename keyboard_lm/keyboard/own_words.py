@@ -9,8 +9,11 @@ from keyboard_lm.correction.candidates import Candidate, CandidateOptions, Candi
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.personal.store import PersonalStore
+from keyboard_lm.swipe.beam import BeamOptions
+from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeDecoder, SwipeOptions
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout, Tap
+from keyboard_lm.touch.path import PathPoint
 from keyboard_lm.words.lexicon import Entry, Lexicon, build_lexicon
 
 _MOST_WORDS = 2_000  # the heaviest of all that were learned
@@ -18,7 +21,7 @@ _FREQUENCY = 1  # any above 0: how probable a word is, the store says
 
 
 class OwnWords:
-    """Finds learned words by what was typed, through the same channel as the lexicon's.
+    """Finds learned words by what was typed or swiped, as the lexicon's are found.
 
     Args:
         store: what was learned.
@@ -33,6 +36,7 @@ class OwnWords:
         self._num_words = -1
         self._words: frozenset[str] = frozenset()  # that `_search` finds, or no lexicon can hold
         self._search: CandidateSearch | None = None
+        self._decoder: SwipeDecoder | None = None
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
         """Return the learned words that may have been meant, most promising first.
@@ -41,22 +45,40 @@ class OwnWords:
             typed: the letters of a finished word; case is ignored.
             taps: one for each letter, or none.
         """
-        num_words = self._store.num_words()
-        if num_words != self._num_words:
-            self._num_words = num_words
-            words = frozenset(word for word in self._store.words(_MOST_WORDS) if not self._language.lexicon.known(word))
-            if words != self._words:
-                self._words, self._search = words, self._searching(words)
+        self._look()
         if self._search is None:
             return []
         return [each._replace(log_frequency=-math.inf) for each in self._search.find(typed, taps)]
 
-    def _searching(self, words: frozenset[str]) -> CandidateSearch | None:
-        lexicon = _lexicon([Entry(word, _FREQUENCY) for word in words])
-        if lexicon is None:
-            return None
-        channel = Channel(self._layout, lexicon.alphabet, self._language.channel)
-        return CandidateSearch(lexicon, channel, CandidateOptions(num_words=4, beam=200))
+    def swiped(self, path: Sequence[PathPoint]) -> list[SwipeCandidate]:
+        """Return the learned words that a path may have meant, most promising first.
+
+        Raises:
+            PathError: no finger can have drawn it.
+        """
+        self._look()
+        if self._decoder is None:
+            return []
+        return [each._replace(log_frequency=-math.inf) for each in self._decoder.find(path)]
+
+    def _look(self) -> None:
+        num_words = self._store.num_words()
+        if num_words == self._num_words:
+            return
+        self._num_words = num_words
+        words = frozenset(word for word in self._store.words(_MOST_WORDS) if not self._language.lexicon.known(word))
+        if words != self._words:
+            self._words = words
+            self._arrange(_lexicon([Entry(word, _FREQUENCY) for word in words]))
+
+    def _arrange(self, lexicon: Lexicon | None) -> None:
+        self._search, self._decoder = None, None
+        if lexicon is not None:
+            channel = Channel(self._layout, lexicon.alphabet, self._language.channel)
+            self._search = CandidateSearch(lexicon, channel, CandidateOptions(num_words=4, beam=200))
+            self._decoder = SwipeDecoder(
+                lexicon, self._layout, SwipeOptions(beam=BeamOptions(num_nodes=200, num_words=4))
+            )
 
 
 def _lexicon(entries: list[Entry]) -> Lexicon | None:

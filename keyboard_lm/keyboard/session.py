@@ -12,7 +12,17 @@ from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, CallCost, load_
 from keyboard_lm.device.turn import Turn
 from keyboard_lm.keyboard.bar import Answer, Correction, Request, Shift, arranged
 from keyboard_lm.keyboard.editor import Editor, EditorOptions
-from keyboard_lm.keyboard.events import Backspaced, Edit, Event, FieldStarted, FinishedWord, ShiftPressed, Typed, Undone
+from keyboard_lm.keyboard.events import (
+    Backspaced,
+    Edit,
+    Event,
+    FieldStarted,
+    FinishedWord,
+    ShiftPressed,
+    Swiped,
+    Typed,
+    Undone,
+)
 from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
 from keyboard_lm.keyboard.why import Explained
@@ -21,6 +31,7 @@ from keyboard_lm.personal import PersonalStore
 from keyboard_lm.text.form import capitalise, normalise, split_marks
 from keyboard_lm.text.typing_rules import APOSTROPHES, is_word_char
 from keyboard_lm.touch.layout import load_layout
+from keyboard_lm.touch.path import is_tap, tap_of
 from keyboard_lm.words.offensive import OffensiveWords
 
 
@@ -90,6 +101,7 @@ class Session:
         self._personal = personal
         self._timer = timer
         self._editor = Editor(self._without_undone(editor or EditorOptions()), suggester.form)
+        self._swiped_at = -1  # the revision at which the bar holds what else a path may have meant
 
     @classmethod
     def open(
@@ -160,7 +172,15 @@ class Session:
         return self._personal.warnings
 
     def apply(self, event: Event) -> Edit:
-        """Bring the field to where an event leaves it, learn what that finished, and return what to do to the text."""
+        """Bring the field to where an event leaves it, learn what that finished, and return what to do to the text.
+
+        A swipe that stays on one key is that key; one that no word fits changes nothing.
+
+        Raises:
+            PathError: no finger can have drawn a swipe; nothing has changed.
+        """
+        if isinstance(event, Swiped) and not event.word:
+            return self._swipe(event)
         if isinstance(event, Typed) and event.correction is None and self._may_end_word(event.char):
             event = replace(event, correction=self._pending())
         edit = self._editor.apply(event)
@@ -171,6 +191,26 @@ class Session:
             self._undone(edit.undone)
         for word in edit.finished:
             self._learn(word)
+        return edit
+
+    def _swipe(self, event: Swiped) -> Edit:
+        if is_tap(event.path):
+            tap = tap_of(event.path)
+            key = self._suggester.layout.key_at(tap)
+            return self.apply(Typed(key, tap)) if key is not None else Edit()
+        turn = Turn(self.cost, self.budget_ms, clock=self._timer)
+        editor = self._editor
+        request = Request(editor.before_swiped, shift=editor.shift_of_swiped, revision=self.revision, path=event.path)
+        answer = self._suggester.answer(request, turn)
+        if not answer.slots:
+            return Edit()
+        word, *others = answer.slots
+        edit = self.apply(replace(event, word=word.text))
+        # What an alternative replaces: the word that went in, and the space behind it.
+        replaced = word.text + " " * self._editor.has_auto_space
+        slots = tuple(replace(slot, replaced=replaced) for slot in others)
+        self.shown = replace(answer, slots=slots, revision=self.revision)
+        self._swiped_at = self.revision
         return edit
 
     def request(self) -> Request:
@@ -186,7 +226,7 @@ class Session:
                 waited for.
             is_stale: asked before each call whether somebody still waits for the answer.
         """
-        if self.shown.revision == self.revision and self.shown.stage == "full":
+        if self.shown.revision == self.revision and (self.shown.stage == "full" or self._swiped_at == self.revision):
             return self.shown
         turn = Turn(self.cost, self.budget_ms, deadline, self._timer, is_stale)
         self.show(self._suggester.answer(self.request(), turn))
@@ -202,8 +242,11 @@ class Session:
         return self._suggester.explain(self.request(), Turn(self.cost, self.budget_ms, clock=self._timer))
 
     def show(self, answer: Answer) -> bool:
-        """Put an answer on the bar, words that stay in their places; return False where it comes too late."""
-        if answer.revision != self.revision:
+        """Put an answer on the bar, words that stay in their places; return False where it comes too late.
+
+        Behind a swiped word the bar holds what else may have been meant, and no answer takes its place.
+        """
+        if answer.revision != self.revision or self._swiped_at == self.revision:
             return False
         correction = answer.correction
         if correction is not None and not self._editor.allows(correction):

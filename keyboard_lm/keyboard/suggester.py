@@ -26,9 +26,11 @@ from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place
 from keyboard_lm.keyboard.ranking import OfferFilter, Ranking, Refusal
 from keyboard_lm.keyboard.sources import WordSources
+from keyboard_lm.keyboard.swiped import SwipeSource
 from keyboard_lm.keyboard.why import Explained, explained
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.personal.store import PersonalStore
+from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.text.form import TextForm
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout
@@ -54,6 +56,7 @@ class SuggesterOptions:
         corrector: when to correct.
         inline: when to show ghost text; None for never.
         emoji: whether an emoji may take the last slot.
+        swipe: how paths are read.
     """
 
     num_slots: int = 3
@@ -65,6 +68,7 @@ class SuggesterOptions:
     corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
     inline: InlineOptions | None = field(default_factory=InlineOptions)
     emoji: bool = True
+    swipe: SwipeOptions = field(default_factory=SwipeOptions)
 
 
 class Suggester:
@@ -85,6 +89,7 @@ class Suggester:
     Attributes:
         options: as given.
         language: as given.
+        layout: as given.
         form: the text form of what is typed, for whoever learns from it.
         is_offensive: says which words are never offered.
 
@@ -104,6 +109,7 @@ class Suggester:
     ) -> None:
         self.options = options = options or SuggesterOptions()
         self.language = language
+        self.layout = layout
         self.form: TextForm = tokenizer.form
         self._personal = personal
         self._filter = OfferFilter(is_offensive or language.lexicon.is_offensive)
@@ -119,10 +125,15 @@ class Suggester:
         self._words = WordSources(
             scorer, language, num_words, options.corrector.frequency_mix, options.candidates.nats_per_step
         )
+        own_words = OwnWords(personal, language, layout) if personal is not None else None
+        self._swiped = SwipeSource(
+            SwipeDecoder(language.lexicon, layout, options.swipe),
+            own_words.swiped if own_words is not None else None,
+            scorer, self.form, options.corrector.frequency_mix,
+        )  # fmt: skip
         self._meant = MeantSources(
-            self._corrector, candidates, self._boundaries,
-            OwnWords(personal, language, layout) if personal is not None else None,
-            personal, options.num_mistyped, options.least_share,
+            self._corrector, candidates, self._boundaries, own_words, personal, options.num_mistyped,
+            options.least_share,
         )  # fmt: skip
         self._ahead = Ahead(
             self._boundaries.table, scorer, self.is_offensive, max_nodes, num_words, options.finished_ratio,
@@ -141,6 +152,9 @@ class Suggester:
             request: the field.
             turn: of this answer; None for as many calls as it takes. What it does not allow is left out: first branches
                 of the word search, then all of them, then a new distribution, and with it the model.
+
+        Raises:
+            PathError: no finger can have drawn the request's path.
         """
         return self._answer(request, turn or Turn(), None)[0]
 
@@ -165,12 +179,15 @@ class Suggester:
         begun = turn.clock()
         with self._personal.held() if self._personal is not None else nullcontext():
             typed = self.form.split_typed(recent(request.text))
+            if request.path and typed.partial:
+                typed = self.form.split_typed(recent(request.text) + " ")  # a swiped word is always another
             boundary = self._boundaries.at_once(typed, turn)
             num_fed = turn.num_calls
             view = self._personal.view(typed.messages[-1]) if self._personal is not None else None
             place = Place(request, typed, turn, boundary, view)
             ranking = Ranking(self._filter, view, refused)
-            answer, taken = self._in_word(place, ranking) if place.word else self._between_words(place, ranking)
+            make = self._by_path if request.path else self._in_word if place.word else self._between_words
+            answer, taken = make(place, ranking)
         answer = replace(
             answer,
             stage=_stage(turn, boundary is not None, num_fed),
@@ -234,6 +251,11 @@ class Suggester:
             slots = slots_of(offers, total, num_slots)
             ghost = self._ahead.ghost_inside(place, result, slots[0]) if slots else None
         return Answer(tuple(slots), ghost=ghost), [literal, *offers]
+
+    def _by_path(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
+        ranking.add(self._swiped.words(place))
+        offers = ranking.best()
+        return Answer(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1))), offers
 
     def _emoji(self, place: Place) -> list[Offer]:
         if not self.options.emoji or self.options.num_slots <= 2:

@@ -24,6 +24,7 @@ from keyboard_lm.keyboard.events import (
     GhostAccepted,
     ShiftPressed,
     SlotAccepted,
+    Swiped,
     TextChanged,
     Typed,
     Undone,
@@ -144,6 +145,21 @@ class AnyEvents(RuleBasedStateMachine):
         edit = self.send(Backspaced())
         assert not edit.deleted_after
         assert bool(edit.deleted_before) == bool(length)
+
+    @rule(word=st.text("abI'", min_size=1, max_size=4))
+    def swipe_then_backspace(self, word: str) -> None:
+        before, after = self.before, self.after
+        edit = self.send(Swiped((), word))
+        assert self.after == after
+        assert edit.inserted.strip(" ").endswith(word)
+        if edit.correction is None:
+            assert self.before.startswith(before)
+            self.send(Backspaced())
+            assert (self.before, self.after) == (before, after)
+
+    @rule(word=st.text("abI'", min_size=1, max_size=4))
+    def swipe(self, word: str) -> None:
+        self.send(Swiped((), word))
 
     @rule(word=TEXTS)
     def accept_slot(self, word: str) -> None:

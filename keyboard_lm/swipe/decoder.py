@@ -1,0 +1,86 @@
+"""From a path to the words it may have meant, without regard to the context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from keyboard_lm.swipe.beam import Beam, BeamOptions
+from keyboard_lm.swipe.evidence import Emissions, PathModel
+from keyboard_lm.swipe.key_trie import KeyTrie
+from keyboard_lm.touch.layout import Layout
+from keyboard_lm.touch.path import PathPoint, track
+from keyboard_lm.words.lexicon import Lexicon
+
+
+@dataclass(frozen=True)
+class SwipeOptions:
+    """How paths are read.
+
+    Attributes:
+        model: how a finger that means a word moves.
+        beam: how far to look.
+        hopeless: a path is none of a word, and nothing is found, where the best word costs more nats.
+        num_words: as many of the most frequent words are looked for; None for all of the lexicon.
+    """
+
+    model: PathModel = field(default_factory=PathModel)
+    beam: BeamOptions = field(default_factory=BeamOptions)
+    hopeless: float = 60.0
+    num_words: int | None = None
+
+
+class SwipeCandidate(NamedTuple):
+    """A word that may have been meant.
+
+    Attributes:
+        entry: its number in the lexicon.
+        text: as cased in the lexicon.
+        log_likelihood: logarithm of P(path | word), but for a constant.
+        log_frequency: 0 or below, relative to the highest frequency there can be.
+    """
+
+    entry: int
+    text: str
+    log_likelihood: float
+    log_frequency: float
+
+
+class SwipeDecoder:
+    """Finds words for paths. What it needs of the lexicon is arranged at the first path, in a fifth of a second.
+
+    Args:
+        lexicon: the words.
+        layout: of the keys.
+        options: how paths are read.
+    """
+
+    def __init__(self, lexicon: Lexicon, layout: Layout, options: SwipeOptions | None = None) -> None:
+        self.lexicon = lexicon
+        self.layout = layout
+        self.options = options or SwipeOptions()
+
+    def find(self, points: Sequence[PathPoint]) -> list[SwipeCandidate]:
+        """Return the words that a path may have meant, most promising first; never offensive ones.
+
+        Args:
+            points: of the path, in the units of `Tap`.
+
+        Raises:
+            PathError: no finger can have drawn it.
+        """
+        beam, emissions = self._parts
+        _, words, costs = beam.find(emissions.of(track(points, self.layout)))
+        if len(costs) and costs.min() > self.options.hopeless:
+            return []
+        entries = beam.trie.entries.take(words)
+        logs = beam.log_frequency.take(words)
+        columns = entries.tolist(), (-costs).tolist(), logs.tolist()
+        return [SwipeCandidate(entry, self.lexicon.text(entry), *rest) for entry, *rest in zip(*columns, strict=True)]
+
+    @cached_property
+    def _parts(self) -> tuple[Beam, Emissions]:
+        trie = KeyTrie(self.lexicon, self.layout, self.options.num_words)
+        return Beam(trie, self.options.beam), Emissions(self.layout, trie.keys, self.options.model)

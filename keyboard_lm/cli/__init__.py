@@ -36,6 +36,7 @@ COMMANDS = {
     "export-hf": "Write a checkpoint in Hugging Face's layout.",
     "export-mlx": "Write a checkpoint for MLX.",
     "export-gguf": "Write a checkpoint for llama.cpp.",
+    "export-web": "Write a page that predicts in the browser itself.",
     "parity": "Compare every backend and export that runs here.",
     "doctor": "Say what this machine can run, and how to get the rest.",
     "bench": "Measure speed and memory on this machine.",

@@ -40,10 +40,10 @@ def build_graph(config: ModelConfig, weights: Mapping[str, Matrix], metadata: Ma
             arrays (fp16 ones are stored so; all of them are computed in fp32).
         metadata: strings that the runtime reads back.
     """
-    return _GraphBuilder(config, weights).build(metadata)
+    return GraphBuilder(config, weights).build(metadata)
 
 
-class _GraphBuilder:
+class GraphBuilder:
     """Collects nodes and initializers; every method adds what it names and returns the name of its output."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Matrix]) -> None:

@@ -1,0 +1,72 @@
+"""The TypeScript port gives what Python gives: golden files, and text that is made up here. Needs node."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.words.frequent_words import frequent_words
+from keyboard_lm.words.lexicon import load_lexicon
+
+ROOT = Path(__file__).parents[2]
+NODE = shutil.which("node") or ""
+pytestmark = pytest.mark.skipif(not NODE, reason="node is not installed")
+
+# Strung together, these meet the interesting rules of the text form all the time; random Unicode does so rarely.
+FRAGMENTS = (
+    *("a", "B", "don't", "I'm", "e.g.", "U.S.", "3.5", "10:30", "ß", "İ", "é", "e\u0301", "你好", "שלום", "क्षि"),
+    *(" ", "  ", "\n", "\t", "\u2028", "\u00a0", "'", "’", '"', "“", "(", ")", "-", "--", "@", "/", "#", "_", "⁀", "␣"),
+    *(".", "...", ",", "!", "?!", ";", "…", "。", "%", "$", ":)", "xD", "<3", "www.x.y", "\r\n", "\x1f", "\x85", "▁"),
+    *("👩\u200d👧", "👍🏽", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "\ufe0f", "\u200d", "\u202e", "\ufeff", "\u00ad"),
+)
+
+
+def ask(folder: Path, operation: str, texts: list[str]) -> list[Any]:
+    command = [NODE, str(ROOT / "web" / "bench" / "replay.mjs"), str(folder)]
+    lines = "".join(json.dumps({"op": operation, "text": text}) + "\n" for text in texts)
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120, check=False)
+    assert not done.returncode, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def texts(sentences: list[str]) -> list[str]:
+    rng = random.Random(7)
+    return [*sentences, *("".join(rng.choices(FRAGMENTS, k=rng.randint(1, 12))) for _ in range(1000))]
+
+
+def test_the_golden_files_hold() -> None:
+    tests = sorted(map(str, (ROOT / "web" / "tests").glob("*.test.mjs")))
+    done = subprocess.run([NODE, "--test", *tests], capture_output=True, text=True, timeout=300, check=False)
+    assert not done.returncode, done.stdout[-5000:]
+
+
+def test_ids_are_those_of_python(web_folder: Path, tiny_checkpoint: Path, texts: list[str]) -> None:
+    tokenizer = Checkpoint.load(tiny_checkpoint).tokenizer
+    for text, ids in zip(texts, ask(web_folder, "ids", texts), strict=True):
+        assert ids == tokenizer.encode_message(text), text
+
+
+def test_what_is_typed_is_split_as_in_python(web_folder: Path, tiny_checkpoint: Path, texts: list[str]) -> None:
+    form = Checkpoint.load(tiny_checkpoint).tokenizer.form
+    for text, split in zip(texts, ask(web_folder, "split", texts), strict=True):
+        typed = form.split_typed(text)
+        messages = [list(message) for message in typed.messages]
+        assert split == [messages, typed.partial, typed.starts_sentence, typed.space_before], text
+
+
+def test_the_lexicon_offers_and_withholds_the_same_words(web_folder: Path) -> None:
+    lexicon = load_lexicon("en")
+    words = [lexicon.text(entry) for entry in range(0, len(lexicon), 97)]
+    words += [word.upper() for word in words[::5]] + [word.title() for word in words[::7]]
+    assert ask(web_folder, "offensive", words) == [lexicon.is_offensive(word) for word in words]
+    prefixes = sorted({word[:length] for word in words[::9] for length in (1, 2, 3)})
+    for prefix, found in zip(prefixes, ask(web_folder, "frequent", prefixes), strict=True):
+        assert found == [text for text, _ in frequent_words(lexicon, prefix, 4)], prefix

@@ -1,0 +1,48 @@
+// Answers what Python asks of the port: JSON lines in, JSON lines out. node bench/replay.mjs FOLDER [NUM_SUGGESTIONS]
+import { createInterface } from "node:readline";
+import { openFolder } from "./open.mjs";
+
+const [folder, numSuggestions = "3"] = process.argv.slice(2);
+const { engine, tokenizer, lexicon, backend } = await openFolder(folder);
+let predictor = null;
+
+async function answer({ op, text }) {
+  switch (op) {
+    case "ids":
+      return tokenizer.encodeMessage(text);
+    case "split": {
+      const { messages, partial, startsSentence, spaceBefore } = tokenizer.form.splitTyped(text);
+      return [messages, partial, startsSentence, spaceBefore];
+    }
+    case "offensive":
+      return lexicon.isOffensive(text);
+    case "frequent":
+      return lexicon.frequent(text, 4);
+    case "bar": {
+      predictor ??= new engine.Predictor(await backend(), tokenizer, {
+        ...engine.DEFAULT_PREDICTOR,
+        numSuggestions: Number(numSuggestions),
+      });
+      const calls = predictor.numModelCalls;
+      const begun = process.cpuUsage();
+      const wall = performance.now();
+      const { items } = await predictor.suggest(text);
+      const used = process.cpuUsage(begun);
+      return {
+        slots: items.map((item) => item.text),
+        kind: items[0]?.kind ?? null,
+        probabilities: items.map((item) => item.probability),
+        num_calls: predictor.numModelCalls - calls,
+        cpu_ms: (used.user + used.system) / 1000,
+        wall_ms: performance.now() - wall,
+      };
+    }
+    default:
+      throw new Error(`no such operation: ${op}`);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(JSON.stringify(await answer(JSON.parse(line))) + "\n");
+}
+process.exit(0);

@@ -27,7 +27,7 @@ class OnnxBackend:
     of a tree are simply overwritten by the next call.
 
     Args:
-        graph: the content of a graph file.
+        graph: the content of a graph file, or such a graph that has been opened.
         config: the network's shape.
         capacity: slots of the KV cache; at most, and by default, the longest context the network is trained for.
         num_threads: threads of one step; never more than there are cores.
@@ -39,12 +39,12 @@ class OnnxBackend:
     name = "onnx"
 
     def __init__(
-        self, graph: bytes, config: ModelConfig, capacity: int | None = None, num_threads: int = DEFAULT_THREADS
+        self, graph: bytes | Any, config: ModelConfig, capacity: int | None = None, num_threads: int = DEFAULT_THREADS
     ) -> None:
         self.config = config
         self._capacity = min(capacity or config.max_context_length, config.max_context_length)
         self._length = 0
-        self._session = _open_session(graph, num_threads)
+        self._session = _open_session(graph, num_threads) if isinstance(graph, bytes) else graph
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if self.metadata.get(names.META_FORMAT) != str(names.GRAPH_FORMAT):
             raise CheckpointError("the runtime graph has another format; run: keyboard-lm export-onnx")
@@ -90,6 +90,10 @@ class OnnxBackend:
         if backend.metadata.get(names.META_CHECKPOINT) != checkpoint.digest:
             raise CheckpointError(f"{checkpoint.folder / file} was made from another model; run: {command}")
         return backend
+
+    def another(self) -> OnnxBackend:
+        """Return a backend over the same weights with a cache of its own; both are to be used from one thread."""
+        return OnnxBackend(self._session, self.config, self._capacity)
 
     @property
     def length(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,15 @@ class Backend(Protocol):
         Raises:
             ValueError: `length` is negative or larger than the current one.
         """
+        ...
+
+
+@runtime_checkable
+class SharedBackend(Backend, Protocol):
+    """A backend whose weights several caches can share."""
+
+    def another(self) -> Backend:
+        """Return a backend over the same weights with a cache of its own; both are to be used from one thread."""
         ...
 
 

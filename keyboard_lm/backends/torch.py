@@ -44,6 +44,10 @@ class TorchBackend:
         """
         return cls(load_model(checkpoint), capacity)
 
+    def another(self) -> TorchBackend:
+        """Return a backend over the same weights with a cache of its own; both are to be used from one thread."""
+        return TorchBackend(self._model, self.capacity)
+
     @property
     def length(self) -> int:
         return self._cache.length

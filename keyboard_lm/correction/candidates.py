@@ -23,7 +23,7 @@ from keyboard_lm.touch.layout import Tap
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
-_MAX_REMEMBERED = 64
+MAX_REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,17 @@ class CandidateSearch:
         lexicon: the words.
         channel: over the lexicon's alphabet.
         options: how far to look.
+        num_remembered: letters of beginnings that are remembered, some 50 KB each; more where several keyboards ask.
     """
 
-    def __init__(self, lexicon: Lexicon, channel: Channel, options: CandidateOptions | None = None) -> None:
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        channel: Channel,
+        options: CandidateOptions | None = None,
+        num_remembered: int = MAX_REMEMBERED,
+    ) -> None:
+        self._max_steps = num_remembered
         self.lexicon = lexicon
         self.channel = channel
         self.options = options or CandidateOptions()
@@ -132,6 +140,11 @@ class CandidateSearch:
         self._num_steps = 0
         self._log_frequency: Logs = (lexicon.frequencies.astype(np.float32) - MAX_FREQUENCY) * step
         self._begun = self._step([_Beam(np.array([ROOT], np.intp), np.zeros(1, np.float32))], None)
+
+    def forget(self) -> None:
+        """Drop the beginnings that are remembered."""
+        self._begun.longer.clear()
+        self._num_steps = 0
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
         """Return the words that may have been meant by letters or taps, most promising first; never offensive ones.
@@ -174,9 +187,8 @@ class CandidateSearch:
             step = last.longer.get(key)
             if step is None:
                 step = self._advance(*key, letter_before, last, before)
-                if self._num_steps >= _MAX_REMEMBERED:
-                    self._begun.longer.clear()
-                    self._num_steps = 0
+                if self._num_steps >= self._max_steps:
+                    self.forget()
                 last.longer[key] = step
                 self._num_steps += 1
             before, last, letter_before = last, step, key[0]

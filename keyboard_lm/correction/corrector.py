@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -183,6 +184,17 @@ class Corrector:
         self._written = lru_cache(maxsize=_MAX_REMEMBERED)(self._as_written)
         self._judged: dict[str, tuple[Hypothesis, ...]] = {}  # by text: what else the last words may have been
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
+
+    def another(self, is_protected: Callable[[str], bool]) -> Corrector:
+        """Return a corrector for another field, which shares all that does not depend on one.
+
+        Args:
+            is_protected: words that must stay as they are there.
+        """
+        other = copy(self)
+        other._is_protected = is_protected
+        other._judged = {}
+        return other
 
     def forget(self) -> None:
         """Drop what earlier words may still turn out to have been."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.decoding.context import Boundary, ContextCache, ContextWindow
+from keyboard_lm.decoding.context import Boundary, ContextCache, ContextWindow, KnownBudget
 from keyboard_lm.decoding.pieces import PieceTable
 from keyboard_lm.decoding.word_boundary import Path, word_boundary
 from keyboard_lm.device.turn import Turn
@@ -31,6 +31,8 @@ class Boundaries:
         backend: the network; nobody else may use its cache.
         tokenizer: the one it was trained with.
         max_nodes: largest tree that will be scored behind a context.
+        table: of the tokenizer's pieces, where there is one already.
+        budget: of what several caches remember together; None where each may remember its last boundaries.
 
     Attributes:
         table: of the tokenizer's pieces.
@@ -40,10 +42,17 @@ class Boundaries:
         ConfigError: the KV cache is too small for a context and a tree.
     """
 
-    def __init__(self, backend: Backend, tokenizer: Tokenizer, max_nodes: int) -> None:
-        self.table = PieceTable(tokenizer)
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        max_nodes: int,
+        table: PieceTable | None = None,
+        budget: KnownBudget | None = None,
+    ) -> None:
+        self.table = table or PieceTable(tokenizer)
         words = word_boundary(tokenizer)
-        self.cache = ContextCache(backend, words=words)
+        self.cache = ContextCache(backend, words=words, budget=budget)
         self._tokenizer = tokenizer
         self._known: tuple[tuple[tuple[str, ...], ...], Path] = ((), ())
         room = min(backend.capacity, backend.config.max_context_length) - max_nodes

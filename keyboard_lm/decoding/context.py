@@ -30,6 +30,46 @@ class Known:
         self.probabilities: dict[Path, Probabilities] = {(): first}
         self.arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
 
+    def num_bytes(self) -> int:
+        """Return the size of all of it."""
+        kept = (*self.probabilities.values(), *self.arranged.values())
+        return sum(values.nbytes for values in kept)
+
+
+class KnownBudget:
+    """What several context caches may remember together: the boundary that was used longest ago is dropped first.
+
+    A keyboard is left with its newest boundary as long as it is typed on; what is dropped is asked for again.
+
+    Args:
+        max_bytes: of all distributions; the one in use is kept whatever its size.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._num_bytes = 0
+        self._used: OrderedDict[tuple[int, Path], tuple[ContextCache, int]] = OrderedDict()  # by cache and context
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of what is remembered, as it was when each boundary was last used."""
+        return self._num_bytes
+
+    def use(self, cache: ContextCache, known: Known) -> None:
+        """Note that a boundary is being used, and drop others where there are too many."""
+        key, size = (id(cache), known.context_ids), known.num_bytes()
+        self._num_bytes += size - self._used.pop(key, (cache, 0))[1]
+        self._used[key] = cache, size
+        while self._num_bytes > self._max_bytes and len(self._used) > 1:
+            (_, context_ids), (owner, freed) = self._used.popitem(last=False)
+            self._num_bytes -= freed
+            owner.drop(context_ids)
+
+    def release(self, cache: ContextCache) -> None:
+        """Forget about a cache that remembers nothing any more."""
+        for key in [key for key in self._used if key[0] == id(cache)]:
+            self._num_bytes -= self._used.pop(key)[1]
+
 
 class Boundary:
     """The boundary after a context, for one turn: what is known there, and more if the turn has room for a call.
@@ -119,14 +159,22 @@ class ContextCache:
         backend: the network; nobody else may use its cache meanwhile.
         num_remembered: how many boundaries.
         words: how the tokenizer marks the boundary between words.
+        budget: shared with other caches; None for none.
     """
 
-    def __init__(self, backend: Backend, num_remembered: int = 4, words: WordBoundary = SUFFIX_SPACE) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        num_remembered: int = 4,
+        words: WordBoundary = SUFFIX_SPACE,
+        budget: KnownBudget | None = None,
+    ) -> None:
         self.backend = backend
         self.words = words
         self._cached_ids: Path = ()
         self._num_remembered = num_remembered
         self._known: OrderedDict[Path, Known] = OrderedDict()
+        self._budget = budget
 
     def at(self, context_ids: Sequence[int], turn: Turn | None = None) -> Boundary:
         """Return the boundary after `context_ids` (at least one), whatever that costs.
@@ -148,6 +196,8 @@ class ContextCache:
             if len(self._known) > self._num_remembered:
                 self._known.popitem(last=False)
         self._known.move_to_end(ids)
+        if self._budget is not None:
+            self._budget.use(self, known)
         return Boundary(self, known, turn)
 
     def at_once(self, context_ids: Sequence[int], turn: Turn) -> Boundary | None:
@@ -161,6 +211,12 @@ class ContextCache:
         """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""
         self._cached_ids = ()
         self._known.clear()
+        if self._budget is not None:
+            self._budget.release(self)
+
+    def drop(self, context_ids: Path) -> None:
+        """Forget what the network said after one context."""
+        self._known.pop(context_ids, None)
 
     def score_tree(self, context_ids: Path, token_ids: Sequence[int], parents: Sequence[int], turn: Turn) -> Logits:
         """Bring the cache to `context_ids` and score a tree behind it, as `Backend.score_tree` does."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
-from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, CallCost, load_device
+from keyboard_lm.device.budget import BUDGET_MS, CallCost, load_device
 from keyboard_lm.device.turn import Turn
 from keyboard_lm.keyboard.bar import Answer, Correction, Request, Shift, arranged
 from keyboard_lm.keyboard.editor import Editor, EditorOptions
+from keyboard_lm.keyboard.engine import Engine
 from keyboard_lm.keyboard.events import (
     Backspaced,
     Edit,
@@ -24,44 +24,15 @@ from keyboard_lm.keyboard.events import (
     Undone,
 )
 from keyboard_lm.keyboard.language import load_language
-from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions
+from keyboard_lm.keyboard.options import SessionOptions
+from keyboard_lm.keyboard.suggester import Suggester
 from keyboard_lm.keyboard.why import Explained
-from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.text.form import capitalise, normalise, split_marks
 from keyboard_lm.text.typing_rules import APOSTROPHES, is_word_char
-from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.touch.path import is_tap, tap_of
-from keyboard_lm.words.offensive import OffensiveWords
 
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """What opens a session.
-
-    Attributes:
-        language: of the words.
-        layout: of the keys.
-        device: whose time is estimated, and kept within `budget_ms`.
-        budget_ms: estimated time of the network on the device for one keystroke.
-        personal: the file of what is learned; None keeps it in memory.
-        backend: what runs the network here.
-        num_threads: of one step; None for the backend's choice.
-        suggester: how the bar is made.
-        blocked: words that are never offered, besides those that the lexicon marks.
-        allowed: words that may be, whatever else is said of them.
-    """
-
-    language: str = "en"
-    layout: str = "qwerty"
-    device: str = DEFAULT_DEVICE
-    budget_ms: float = BUDGET_MS
-    personal: Path | None = None
-    backend: str = DEFAULT_BACKEND
-    num_threads: int | None = None
-    suggester: SuggesterOptions | None = None
-    blocked: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()
+__all__ = ["Session", "SessionOptions"]
 
 
 class Session:
@@ -123,19 +94,46 @@ class Session:
             KeyboardLMError: the checkpoint, the personal file, or an option; the message says what to do.
         """
         options = options or SessionOptions()
-        checkpoint = Checkpoint.load(folder or bundled_folder())
-        network = load_backend(options.backend, checkpoint, num_threads=options.num_threads)
-        language, layout = load_language(options.language), load_layout(options.layout)
-        cost = load_device(options.device).cost(network.config)
-        personal = PersonalStore.open(options.personal, clock, language.lexicon.known)
-        offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
-        suggester = Suggester(network, checkpoint.tokenizer, language, layout, personal, options.suggester, offensive)
-        return cls(suggester, personal, cost, options.budget_ms, language.editor, timer)
+        return cls.on(Engine.open(folder, options.backend, options.num_threads), options, None, clock, timer)
+
+    @classmethod
+    def on(
+        cls,
+        engine: Engine,
+        options: SessionOptions | None = None,
+        personal: PersonalStore | None = None,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> Session:
+        """Open one of several keyboards over an engine, all to be used from one thread.
+
+        Args:
+            engine: what they share.
+            options: what for; its backend and threads have to be the engine's.
+            personal: a store that is open already, which `close` closes; None for the one that the options name.
+            clock: as above.
+            timer: as above.
+
+        Raises:
+            KeyboardLMError: the personal file, or an option; the message says what to do.
+        """
+        options = options or engine.options
+        language = load_language(options.language)
+        cost = load_device(options.device).cost(engine.config)
+        store = personal or PersonalStore.open(options.personal, clock, language.lexicon.known)
+        try:
+            suggester = engine.suggester(options, store)
+        except BaseException:
+            if personal is None:
+                store.close()
+            raise
+        return cls(suggester, store, cost, options.budget_ms, language.editor, timer)
 
     def close(self) -> None:
         """Learn the last word and close the personal file."""
         self.apply(FieldStarted())
         self._personal.close()
+        self.forget()
 
     @property
     def text(self) -> str:

@@ -8,11 +8,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.correction.candidates import CandidateOptions, CandidateSearch
+from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
 from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
 from keyboard_lm.decoding.boundaries import Boundaries, recent
+from keyboard_lm.decoding.context import KnownBudget
 from keyboard_lm.decoding.inline import InlineOptions
 from keyboard_lm.decoding.next_letters import next_letters
+from keyboard_lm.decoding.pieces import PieceTable
 from keyboard_lm.decoding.search import SearchOptions, find_words
 from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
@@ -71,6 +73,50 @@ class SuggesterOptions:
     swipe: SwipeOptions = field(default_factory=SwipeOptions)
 
 
+@dataclass(frozen=True)
+class SuggesterParts:
+    """What suggesters of one tokenizer, language, layout and options can share: tables and memos, nothing of a field.
+
+    Attributes:
+        table: of the tokenizer's pieces.
+        scorer: of words.
+        candidates: finds what may have been meant.
+        corrector: what each suggester's own is made from.
+        offer_filter: what is never offered.
+        swipes: finds what a path may have meant.
+    """
+
+    table: PieceTable
+    scorer: WordScorer
+    candidates: CandidateSearch
+    corrector: Corrector
+    offer_filter: OfferFilter
+    swipes: SwipeDecoder
+
+    @classmethod
+    def make(
+        cls,
+        tokenizer: Tokenizer,
+        language: Language,
+        layout: Layout,
+        options: SuggesterOptions,
+        is_offensive: Callable[[str], bool] | None = None,
+        num_remembered: int = MAX_REMEMBERED,
+    ) -> SuggesterParts:
+        """Make them; `num_remembered` letters of what is being typed are remembered by all together."""
+        max_nodes = options.search.max_nodes
+        channel = Channel(layout, language.lexicon.alphabet, language.channel)
+        candidates = CandidateSearch(language.lexicon, channel, options.candidates, num_remembered)
+        return cls(
+            PieceTable(tokenizer),
+            WordScorer(tokenizer, max_nodes),
+            candidates,
+            Corrector(candidates, tokenizer, options.corrector, max_nodes=max_nodes),
+            OfferFilter(is_offensive or language.lexicon.is_offensive),
+            SwipeDecoder(language.lexicon, layout, options.swipe),
+        )
+
+
 class Suggester:
     """Answers keystrokes; the field itself is somebody else's (see `keyboard_lm.keyboard.session`).
 
@@ -85,6 +131,8 @@ class Suggester:
         personal: what was learned from the writer; None for nothing.
         options: how to answer.
         is_offensive: words that are never offered; None for those the lexicon marks.
+        parts: made already for the same tokenizer, language, layout, options and words; None for new ones.
+        budget: of what the caches of several suggesters remember together; None for no bound but each one's own.
 
     Attributes:
         options: as given.
@@ -106,28 +154,29 @@ class Suggester:
         personal: PersonalStore | None = None,
         options: SuggesterOptions | None = None,
         is_offensive: Callable[[str], bool] | None = None,
+        parts: SuggesterParts | None = None,
+        budget: KnownBudget | None = None,
     ) -> None:
         self.options = options = options or SuggesterOptions()
         self.language = language
         self.layout = layout
         self.form: TextForm = tokenizer.form
         self._personal = personal
-        self._filter = OfferFilter(is_offensive or language.lexicon.is_offensive)
+        parts = parts or SuggesterParts.make(tokenizer, language, layout, options, is_offensive)
+        self._filter = parts.offer_filter
         self.is_offensive = self._filter.is_offensive
         # One more than is shown: the typed word itself may be among them.
         self._num_words = num_words = options.num_slots + 1
         max_nodes = options.search.max_nodes
-        self._boundaries = Boundaries(backend, tokenizer, max_nodes)
-        scorer = WordScorer(tokenizer, max_nodes)
-        channel = Channel(layout, language.lexicon.alphabet, language.channel)
-        candidates = CandidateSearch(language.lexicon, channel, options.candidates)
-        self._corrector = Corrector(candidates, tokenizer, options.corrector, self._is_protected, max_nodes)
+        self._boundaries = Boundaries(backend, tokenizer, max_nodes, parts.table, budget)
+        scorer, candidates = parts.scorer, parts.candidates
+        self._corrector = parts.corrector.another(self._is_protected)
         self._words = WordSources(
             scorer, language, num_words, options.corrector.frequency_mix, options.candidates.nats_per_step
         )
         own_words = OwnWords(personal, language, layout) if personal is not None else None
         self._swiped = SwipeSource(
-            SwipeDecoder(language.lexicon, layout, options.swipe),
+            parts.swipes,
             own_words.swiped if own_words is not None else None,
             scorer, self.form, options.corrector.frequency_mix,
         )  # fmt: skip

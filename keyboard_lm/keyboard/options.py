@@ -1,0 +1,39 @@
+"""What opens a keyboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyboard_lm.backends import DEFAULT_BACKEND
+from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE
+from keyboard_lm.keyboard.suggester import SuggesterOptions
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What opens a session.
+
+    Attributes:
+        language: of the words.
+        layout: of the keys.
+        device: whose time is estimated, and kept within `budget_ms`.
+        budget_ms: estimated time of the network on the device for one keystroke.
+        personal: the file of what is learned; None keeps it in memory.
+        backend: what runs the network here.
+        num_threads: of one step; None for the backend's choice.
+        suggester: how the bar is made.
+        blocked: words that are never offered, besides those that the lexicon marks.
+        allowed: words that may be, whatever else is said of them.
+    """
+
+    language: str = "en"
+    layout: str = "qwerty"
+    device: str = DEFAULT_DEVICE
+    budget_ms: float = BUDGET_MS
+    personal: Path | None = None
+    backend: str = DEFAULT_BACKEND
+    num_threads: int | None = None
+    suggester: SuggesterOptions | None = None
+    blocked: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()

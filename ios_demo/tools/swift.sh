@@ -4,6 +4,7 @@
 #
 #   ios_demo/tools/swift.sh --install     installs what is missing and says which Swift is used
 #   ios_demo/tools/swift.sh test ...      runs `swift test ...`
+#   ios_demo/tools/swift.sh compile ...   runs `swiftc ...`
 #   ios_demo/tools/swift.sh exec ...      runs the command that `swift.sh build -c release --static-swift-stdlib` has made
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -61,6 +62,11 @@ if [ "${1:-}" = exec ]; then
     # The root's own loader and C library, without entering it: the same process, files and folder.
     libraries=$(echo "$root"/usr/lib/*-linux-gnu "$root"/lib/*-linux-gnu | tr ' ' ':')
     exec "$(echo "$root"/lib64/ld-linux-*.so.*)" --library-path "$libraries" "$binary" "${@:2}"
+fi
+if [ "${1:-}" = compile ]; then
+    exec_in=("${run[@]}" swiftc "${@:2}")
+    "${exec_in[@]}"
+    exit
 fi
 flags=()
 case "$(uname -m):${1:-}" in

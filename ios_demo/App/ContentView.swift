@@ -1,0 +1,23 @@
+import SwiftUI
+
+/// How to switch the keyboard on, a field to try it in, and what it keeps.
+struct ContentView: View {
+    @State private var text = ""
+
+    var body: some View {
+        NavigationStack {
+            List {
+                Section("Switch it on") {
+                    Text("Settings, General, Keyboard, Keyboards, Add New Keyboard, keyboard-lm.")
+                }
+                Section("Try it") {
+                    TextField("Hold the globe key and choose keyboard-lm", text: $text, axis: .vertical)
+                }
+                Section("Privacy") {
+                    Text("The keyboard asks for no Full Access: iOS itself lets nothing leave it. What you type is not stored.")
+                }
+            }
+            .navigationTitle("keyboard-lm")
+        }
+    }
+}

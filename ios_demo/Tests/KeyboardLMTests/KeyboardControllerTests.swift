@@ -1,0 +1,149 @@
+import Foundation
+import Testing
+
+import KeyboardLM
+
+/// A field of another app that lies as real ones do.
+@MainActor
+final class FakeHost: HostField {
+    enum Lie { case none, cutToSentence, hidesText, late, refuses }
+
+    var text = ""
+    var cursor = 0  // in characters
+    var lie = Lie.none
+    var identifier = "first"
+    var isPrivate = false
+    var mayCorrect = true
+    var selected: String?
+    private var old: String?
+
+    var truth: String { String(text.prefix(cursor)) }
+
+    var before: String? {
+        switch lie {
+        case .none, .refuses: return truth
+        case .hidesText: return nil
+        case .cutToSentence:
+            guard let end = truth.range(of: ". ", options: .backwards) else { return truth }
+            return String(truth[end.upperBound...])
+        case .late: return old ?? truth
+        }
+    }
+    var after: String? { String(text.dropFirst(cursor)) }
+
+    func insert(_ inserted: String) {
+        old = truth
+        let start = text.index(text.startIndex, offsetBy: cursor)
+        text.insert(contentsOf: inserted, at: start)
+        cursor += inserted.count
+    }
+
+    func deleteBackward() {
+        guard lie != .refuses else { return }
+        old = truth
+        if let selected, !selected.isEmpty {
+            text = text.replacingOccurrences(of: selected, with: "")
+            cursor = min(cursor, text.count)
+            self.selected = nil
+        } else if cursor > 0 {
+            text.remove(at: text.index(text.startIndex, offsetBy: cursor - 1))
+            cursor -= 1
+        }
+    }
+
+    func move(by offset: Int) { cursor = min(max(cursor + offset, 0), text.count) }
+}
+
+@MainActor
+struct KeyboardControllerTests {
+    let host = FakeHost()
+    let keyboard: KeyboardController
+
+    init() { keyboard = KeyboardController(host: host, pack: nil, model: nil) }
+
+    private func type(_ text: String) { for character in text { keyboard.press(String(character)) } }
+
+    @Test func lettersArriveWithTheCapitalsOfSentences() {
+        type("hello there. how are you")
+        #expect(host.text == "Hello there. How are you")
+    }
+
+    @Test func twoSpacesEndASentenceAndBackspaceTakesThatBack() {
+        type("ok  ")
+        #expect(host.text == "Ok. ")
+        keyboard.backspace()
+        #expect(host.text == "Ok  ")
+    }
+
+    @Test func aHostThatShowsOnlyASentenceIsBelievedToHoldTheRest() {
+        type("One two. three")
+        host.lie = .cutToSentence
+        keyboard.hostChanged()
+        #expect(keyboard.text == "One two. Three")
+        keyboard.backspace()
+        #expect(host.text == "One two. Thre")
+    }
+
+    @Test func nothingIsDeletedThatTheHostDoesNotShow() {
+        type("hello  ")
+        host.text = "Bye"
+        host.cursor = 3
+        keyboard.backspace()  // would take a full stop back
+        #expect(host.text == "Bye")
+        #expect(keyboard.numRefused == 1)
+        type("!")
+        #expect(host.text == "Bye!")
+    }
+
+    @Test func oldNewsIsNotBelievedAtOnce() {
+        type("hel")
+        host.lie = .late
+        type("l")
+        keyboard.hostChanged()
+        #expect(keyboard.text == "Hell")
+        host.lie = .none
+        type("o")
+        #expect(host.text == "Hello")
+        #expect(keyboard.text == "Hello")
+    }
+
+    @Test func anotherFieldBeginsAnew() {
+        type("secret  ")
+        host.text = "x"
+        host.cursor = 1
+        host.identifier = "second"
+        keyboard.hostChanged()
+        #expect(keyboard.text == "x")
+        keyboard.backspace()
+        #expect(host.text == "")
+    }
+
+    @Test func aSelectionGoesAndNothingIsReplacedUntilTheHostAgrees() {
+        type("see you i")
+        host.selected = "you "
+        keyboard.backspace()
+        #expect(host.text == "See i")
+        keyboard.hostChanged()
+        #expect(keyboard.text == host.text)
+    }
+
+    @Test func familiesAndFlagsGoWithOneBackspace() {
+        keyboard.press("👩‍👩‍👧")
+        keyboard.press("🇩🇪")
+        keyboard.backspace()
+        #expect(host.text == "👩‍👩‍👧")
+        keyboard.backspace()
+        #expect(host.text == "")
+    }
+
+    @Test func everyPointBelongsToAKey() {
+        let rows = [("qwertyuiop", 0.0), ("asdfghjkl", 0.5), ("zxcvbnm", 1.5)]
+        let layout = Layout(
+            name: "qwerty", rows: rows.map { Layout.Row(keys: $0.0.map(String.init), left: $0.1) }, spaceLeft: 2.5, spaceWidth: 5)
+        let geometry = KeyGeometry(layout)
+        #expect(geometry.key(at: Tap(x: 0.5, y: 0.5)).label == "q")
+        #expect(geometry.key(at: Tap(x: -3, y: 1.5)).label == "a")  // a gap beside the row
+        #expect(geometry.key(at: Tap(x: 5, y: 9)).label == "space")
+        #expect(geometry.keys.count == 26 + 6)
+    }
+}

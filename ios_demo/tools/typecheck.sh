@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Type-checks the files that need Apple's frameworks against the stub modules of Stubs/, in Swift 6 mode. Run `swift.sh build
+# -c release` first: the engine's module is what they import.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+out=$here/.build/stubs
+mkdir -p "$out"
+swiftc() { "$here/tools/swift.sh" compile "$@"; }
+for module in UIKit SwiftUI; do
+    swiftc -emit-module -module-name "$module" -swift-version 6 -parse-as-library \
+        -emit-module-path "$out/$module.swiftmodule" "$here/Stubs/$module.swift"
+done
+modules=(-I "$out" -I "$here/.build/release/Modules" -swift-version 6)
+swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" -package-name ios_demo "$here"/Keyboard/*.swift
+swiftc -typecheck -module-name KeyboardLMDemo -parse-as-library "${modules[@]}" "$here"/App/*.swift
+echo "App and Keyboard type-check against the stubs"

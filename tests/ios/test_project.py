@@ -1,0 +1,125 @@
+"""The Xcode project, property lists and model files, as far as they can be checked without Xcode."""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyboard_lm.export.pack import PACK_FILE, pack_json
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+
+openstep = pytest.importorskip("openstep_parser", reason="reads Xcode's project files; pip install openstep-parser")
+
+DEMO = Path(__file__).parents[2] / "ios_demo"
+_REFERENCE = re.compile(r"[0-9A-F]{24}")
+_NEWER_THAN_SWIFT_6_0 = ("InlineArray", "Span<", "Observations", "@concurrent", "nonisolated(nonsending)")
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, dict[str, Any]]:
+    text = (DEMO / "KeyboardLMDemo.xcodeproj" / "project.pbxproj").read_text(encoding="utf-8")
+    project = openstep.OpenStepDecoder.ParseFromString(text)
+    assert project["objectVersion"] == "77"  # folders as groups: files are not listed
+    found: dict[str, dict[str, Any]] = project["objects"]
+    assert project["rootObject"] in found
+    return found
+
+
+def _of(objects: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item for item in objects.values() if item["isa"] == kind]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def test_every_reference_of_the_project_resolves(objects: dict[str, dict[str, Any]]) -> None:
+    used = {text for item in objects.values() for text in _strings(item) if _REFERENCE.fullmatch(text)}
+    assert used <= objects.keys()
+    assert objects.keys() - used == {next(key for key, item in objects.items() if item["isa"] == "PBXProject")} - used
+
+
+def test_every_file_of_the_project_is_there(objects: dict[str, dict[str, Any]]) -> None:
+    for item in _of(objects, "PBXFileReference"):
+        if item["sourceTree"] == "<group>":
+            assert (DEMO / item["path"]).resolve().is_file(), item["path"]
+    for item in _of(objects, "PBXFileSystemSynchronizedRootGroup"):
+        assert list((DEMO / item["path"]).glob("*.swift"))
+        for key in item["exceptions"]:
+            assert "Info.plist" in objects[key]["membershipExceptions"]  # else it is built twice
+    (package,) = _of(objects, "XCLocalSwiftPackageReference")
+    assert (DEMO / package["relativePath"] / "Package.swift").is_file()
+
+
+def test_the_extension_is_embedded_and_its_identifier_nests(objects: dict[str, dict[str, Any]]) -> None:
+    (embed,) = _of(objects, "PBXCopyFilesBuildPhase")
+    assert embed["dstSubfolderSpec"] == "13"  # PlugIns
+    settings = {}
+    for target in _of(objects, "PBXNativeTarget"):
+        for key in objects[target["buildConfigurationList"]]["buildConfigurations"]:
+            settings.setdefault(target["name"], []).append(objects[key]["buildSettings"])
+    app, keyboard = settings["KeyboardLMDemo"], settings["Keyboard"]
+    for of_app, of_keyboard in zip(app, keyboard, strict=True):
+        own = of_keyboard["PRODUCT_BUNDLE_IDENTIFIER"]
+        assert own.startswith(of_app["PRODUCT_BUNDLE_IDENTIFIER"] + ".")
+        assert of_keyboard["APPLICATION_EXTENSION_API_ONLY"] == "YES"
+    for key in objects[_of(objects, "PBXProject")[0]["buildConfigurationList"]]["buildConfigurations"]:
+        assert objects[key]["buildSettings"]["IPHONEOS_DEPLOYMENT_TARGET"] == "18.0"
+
+
+def test_the_keyboard_carries_a_model_whose_files_belong_together(objects: dict[str, dict[str, Any]]) -> None:
+    paths = {Path(item["path"]) for item in _of(objects, "PBXFileReference") if item["sourceTree"] == "<group>"}
+    assert {path.name for path in paths} == {
+        "config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors", PACK_FILE,
+    }  # fmt: skip
+    checkpoint = Checkpoint.load(bundled_folder())
+    for path in paths:
+        if path.name != PACK_FILE:
+            assert (DEMO / path).resolve().parent == bundled_folder().resolve()
+            assert path.name in checkpoint.files
+
+
+def test_the_pack_holds_todays_layouts_and_rules() -> None:
+    message = "write it anew: python -c 'from keyboard_lm.export.pack import *; print(pack_json(), end=\"\")'"
+    assert (DEMO / "Model" / PACK_FILE).read_text(encoding="utf-8") == pack_json(), message
+
+
+def test_the_extension_asks_for_nothing() -> None:
+    with (DEMO / "Keyboard" / "Info.plist").open("rb") as file:
+        extension = plistlib.load(file)["NSExtension"]
+    assert extension["NSExtensionPointIdentifier"] == "com.apple.keyboard-service"
+    attributes = extension["NSExtensionAttributes"]
+    assert attributes["RequestsOpenAccess"] is False
+    assert attributes["PrimaryLanguage"] == "en-US"
+    assert attributes["IsASCIICapable"] is True
+    principal = extension["NSExtensionPrincipalClass"].rpartition(".")[2]
+    sources = "".join(path.read_text(encoding="utf-8") for path in (DEMO / "Keyboard").glob("*.swift"))
+    assert f"class {principal}: UIInputViewController" in sources
+
+
+@pytest.mark.parametrize("target", ["App", "Keyboard"])
+def test_the_privacy_manifest_says_that_nothing_is_collected(target: str) -> None:
+    with (DEMO / target / "PrivacyInfo.xcprivacy").open("rb") as file:
+        manifest = plistlib.load(file)
+    assert manifest["NSPrivacyTracking"] is False
+    assert manifest["NSPrivacyCollectedDataTypes"] == manifest["NSPrivacyTrackingDomains"] == []
+
+
+def test_no_source_opens_the_network_or_uses_what_linux_cannot_check() -> None:
+    for folder in ("Sources", "App", "Keyboard"):
+        for path in (DEMO / folder).rglob("*.swift"):
+            text = path.read_text(encoding="utf-8")
+            forbidden = ("URLSession", "import Network", "@objc", "#selector", "try!", *_NEWER_THAN_SWIFT_6_0)
+            assert not [name for name in forbidden if name in text], path

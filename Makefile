@@ -46,4 +46,5 @@ clean:
 test-swift: setup
 	ios_demo/tools/swift.sh build -c release --static-swift-stdlib
 	ios_demo/tools/swift.sh test -c release --disable-xctest
+	ios_demo/tools/typecheck.sh
 	$(BIN)/pytest tests/ios

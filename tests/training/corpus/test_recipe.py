@@ -28,7 +28,7 @@ def test_the_openelm_recipe_is_the_papers_mix() -> None:
 def test_the_keyboard_recipe_weighs_typed_chat_above_transcripts() -> None:
     recipe = load_recipe("keyboard")
     weights = {source.name: source.weight for source in recipe.sources}
-    assert len(weights) == 31
+    assert len(weights) == 32
     assert recipe.weights == PER_TOKEN
     assert weights["self_dialogue"] > weights["irc_ubuntu"] > weights["changelog_podcasts"] > weights["bitcoin_talks"]
     assert all(source.path == f"{source.name}.txt.xz" for source in recipe.sources)

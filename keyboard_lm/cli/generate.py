@@ -49,14 +49,14 @@ def command(
     require_training_extra()
     from keyboard_lm_training.run.devices import placed
     from keyboard_lm_training.run.training_data import TrainingData
-    from keyboard_lm_training.teach.distill import load_teacher
+    from keyboard_lm_training.teach.distill import load_checkpoint
     from keyboard_lm_training.teach.generate import GenerateOptions, generate_conversations
     from rich.console import Console
     from rich.progress import Progress
 
     num_tokens = round(parse_count(tokens))
     options = GenerateOptions(seq_len, temperature=temperature, top_p=top_p, drop_share=drop_share)
-    teacher = load_teacher(teacher_folder)
+    teacher = load_checkpoint(teacher_folder)
     draft = output.with_name(output.name + ".tmp")
     num_messages = 0
     with placed(device) as place, Progress(console=Console(stderr=True)) as bar:

@@ -110,6 +110,7 @@ def run_training(
     as_json: bool,
     make_objective: MakeObjective | None = None,
     extra_flops_per_token: int = 0,
+    reorder: Callable[[TrainingData], TrainingData] | None = None,
 ) -> None:
     """Plan a run, train it or go on with it, and print its result.
 
@@ -123,6 +124,7 @@ def run_training(
         as_json: print the result as JSON.
         make_objective: called when the corpus is open; plain training without it.
         extra_flops_per_token: what that objective computes beside the trained network, for the plan.
+        reorder: gives the corpus the order of windows that the objective wants; its own without it.
     """
     from keyboard_lm_training.corpus.sample_corpus import sample_corpus
     from keyboard_lm_training.run.devices import placed
@@ -140,6 +142,7 @@ def run_training(
         place.wait()  # for the sample, which one process makes for all
         corpus = data or sample
         training_data = TrainingData.load(corpus, config.seq_len, config.seed)
+        training_data = reorder(training_data) if reorder else training_data
         model = model_config_for(config, training_data.tokenizer.vocab_size)
         epoch_tokens = training_data.sampler.windows_per_epoch * config.seq_len
         plan = make_plan(config, model, epoch_tokens, place, extra_flops_per_token)

@@ -55,10 +55,10 @@ def command(
     if initial_folder is not None:
         raise ConfigError("a tuning run starts from CHECKPOINT; leave --init out")
     require_training_extra()
-    from keyboard_lm_training.teach.distill import load_teacher
+    from keyboard_lm_training.teach.distill import load_checkpoint
     from keyboard_lm_training.teach.tune import TuneOptions
 
-    full = load_teacher(checkpoint)
+    full = load_checkpoint(checkpoint)
     tune_options = TuneOptions(scheme, alpha=alpha)
     given = {name: value for name, value in options.items() if value is not None}
     config = configured(size, tokens, {**_DEFAULTS, **given})

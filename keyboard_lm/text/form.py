@@ -178,24 +178,34 @@ class TextForm:
 
     def join(self, tokens: Iterable[str]) -> str:
         """Return the text of one message given its form tokens."""
+        return "".join(written for written, _ in self.written(tokens))
+
+    def written(self, tokens: Iterable[str]) -> Iterator[tuple[str, bool]]:
+        """Yield each form token of one message as it is written, its space before it, and "" for the message's end.
+
+        Beside it stands whether a word would start a sentence there, which follows from the tokens before alone. A mark
+        alone is written as nothing: no text form has it, but a model may write it.
+        """
         spacing = _Spacing()
         case = _SentenceCase()
-        parts: list[str] = []
+        is_first = True
         forced: str | None = None
         for marked in tokens:
             prefix, token, suffix = split_marks(marked)
             if not token:
-                continue  # a mark alone: no text form has it, but a model may write it
+                yield "", case.starts_at(spacing.space_before_word)
+                continue
+            may_start = case.starts_at(spacing.space_before_word)
             kind = token_kind(token)
             default = spacing.space_before(token, kind == "punct")
             mark = forced or prefix
             spaced = default if not mark else mark == SPACE
-            if parts and spaced:
-                parts.append(" ")
-            parts.append(self._raise_sentence_start(token) if kind == "word" and case.starts_at(spaced) else token)
+            text = self._raise_sentence_start(token) if kind == "word" and case.starts_at(spaced) else token
+            yield (" " if spaced and not is_first else "") + text, may_start
+            is_first = False
             case.feed(token, kind == "punct", kind in ("word", "dotted"))
             forced = suffix
-        return "".join(parts)
+        yield "", case.starts_at(spacing.space_before_word)
 
     def split_typed(self, text: str) -> TypedText:
         """Split the text before the cursor into finished form tokens and the word being typed.
@@ -310,6 +320,11 @@ class _Spacing:
     def __init__(self) -> None:
         self._glued_right = False
         self._open: set[str] = set()
+
+    @property
+    def space_before_word(self) -> bool:
+        """Whether a space stands before a word that comes next, by default."""
+        return not self._glued_right
 
     def space_before(self, token: str, is_punctuation: bool) -> bool:
         """Return whether a space stands before `token` by default, then move past it."""

@@ -19,9 +19,9 @@ import click
 import numpy as np
 import torch
 import torch.nn.functional as F
-from keyboard_lm_training.run.devices import Placement
 from keyboard_lm_training.run.training_data import TrainingData
-from keyboard_lm_training.teach.distill import load_network, load_teacher
+from keyboard_lm_training.teach.distill import load_checkpoint
+from keyboard_lm_training.teach.networks import load_network
 from numpy.typing import NDArray
 
 ORDER = 4
@@ -128,7 +128,7 @@ def best_weight(network: Floats, ngram: Floats) -> float:
 def command(checkpoint: Path, data: Path, heldout_tokens: int) -> None:
     """Measure CHECKPOINT with n-grams of the corpus DATA."""
     corpus = TrainingData.load(data, WINDOW, 1)
-    network = load_network(load_teacher(checkpoint), Placement(torch.device("cpu")))
+    network = load_network(load_checkpoint(checkpoint), torch.device("cpu"))
     windows, bytes_per_token = [], []
     for shard in corpus.heldout:
         tokens = np.asarray(shard.tokens[:heldout_tokens])

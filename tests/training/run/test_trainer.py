@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 from keyboard_lm_training.run import run_log, run_state
-from keyboard_lm_training.run.devices import LossModel, Placement, placed
+from keyboard_lm_training.run.devices import LossModel, placed
 from keyboard_lm_training.run.heldout import heldout_bits_per_byte
 from keyboard_lm_training.run.run_log import read_log
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.trainer import CHECKPOINT_FOLDER, Trainer, TrainResult
 from keyboard_lm_training.run.training_data import TrainingData
-from keyboard_lm_training.teach.distill import load_network
+from keyboard_lm_training.teach.networks import load_network
 from safetensors.numpy import load_file
 
 from keyboard_lm.errors import ConfigError, DataError, TrainingError
@@ -108,7 +108,7 @@ def test_what_is_reported_is_measured_on_the_averaged_weights(
     result = _train(config, tiny_corpus, tmp_path)
     data = TrainingData.load(tiny_corpus, config.seq_len, config.seed)
     assert result.checkpoint is not None
-    network = load_network(result.checkpoint, Placement(torch.device("cpu")))
+    network = load_network(result.checkpoint, torch.device("cpu"))
     loss = LossModel(network, config.z_loss_weight, torch.bfloat16)
     measured = heldout_bits_per_byte(loss, data.heldout, config.seq_len, config.eval_tokens)
     assert result.bits_per_byte["all"] == pytest.approx(measured["all"], rel=1e-3)

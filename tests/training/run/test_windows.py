@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keyboard_lm_training.run.windows import WindowSampler, permute, window_at
+from keyboard_lm_training.run.windows import RepeatedWindows, WindowSampler, permute, window_at
 
-from keyboard_lm.errors import DataError
+from keyboard_lm.errors import ConfigError, DataError
 
 BOS, EOS = 1, 2
 
@@ -85,3 +85,34 @@ def test_an_id_that_no_piece_has_is_refused() -> None:
     shard[28] = 60000
     with pytest.raises(DataError, match="holds id 60000"):
         WindowSampler({"a": [shard]}, {}, 8, BOS, EOS, 0, vocab_size=60).batch(0, 40)
+
+
+def _sampler() -> WindowSampler:
+    return WindowSampler({"a": [_shard([5] * 400)]}, {}, 8, BOS, EOS, seed=1)
+
+
+@given(st.integers(1, 100), st.sampled_from([0.0, 0.25, 0.5, 0.75]), st.integers(0, 50), st.integers(1, 200))
+def test_repeated_windows_come_equally_often_and_fresh_ones_once(
+    num_windows: int, fresh_share: float, start: int, count: int
+) -> None:
+    order = RepeatedWindows(_sampler(), num_windows, seed=3, fresh_share=fresh_share)
+    block = order.BLOCK_WINDOWS
+    numbers = order.numbers(0, 40 * block)
+    assert order.numbers(start, count).tolist() == numbers[start : start + count].tolist()
+    old, fresh = numbers[numbers < num_windows], numbers[numbers >= num_windows]
+    assert fresh.tolist() == list(range(num_windows, num_windows + len(fresh)))
+    assert len(fresh) == round(40 * fresh_share) * block
+    for first in range(0, len(old) - num_windows + 1, num_windows):
+        assert sorted(old[first : first + num_windows].tolist()) == list(range(num_windows))
+    assert old[:num_windows].tolist() == list(range(min(num_windows, len(old))))
+    kinds = (numbers >= num_windows).reshape(-1, block)
+    assert (kinds.all(1) | ~kinds.any(1)).all()
+
+
+def test_repeated_windows_are_those_of_the_order() -> None:
+    sampler = _sampler()
+    order = RepeatedWindows(sampler, 5, seed=3, fresh_share=0.5)
+    for place, number in enumerate(order.numbers(0, 150).tolist()):
+        assert (order.batch(place, 1) == sampler.batch(number, 1)).all()
+    with pytest.raises(ConfigError, match="fresh"):
+        RepeatedWindows(sampler, 5, seed=3, fresh_share=1.0)

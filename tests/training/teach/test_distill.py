@@ -49,7 +49,7 @@ def _student(
         stored = None
         if top_k:
             stored = StoredLogits(run / "logits", describe_logits(teacher, config, data, options, top_k))
-            store_logits(teacher, config, data, stored, place)
+            store_logits(teacher, config, data, stored, config.steps * config.sequences_per_step, place)
         trainer = Trainer(config, data, run, place, objective=Distillation(teacher, options, stored))
         return trainer.run(should_stop=lambda: stop_after is not None and trainer.step >= stop_after)
 
@@ -116,7 +116,7 @@ def test_logits_are_written_where_they_were_stopped_and_further(
     def store(folder: Path, steps: int) -> StoredLogits:
         stored = StoredLogits(folder, description)
         with placed("cpu") as place:
-            store_logits(teacher, tiny_run.with_changes(steps=steps), data, stored, place)
+            store_logits(teacher, tiny_run, data, stored, steps * tiny_run.sequences_per_step, place)
         return stored
 
     whole = store(tmp_path / "whole", 4)
@@ -128,8 +128,9 @@ def test_logits_are_written_where_they_were_stopped_and_further(
     assert parts.missing_parts(32) == []
     size = sum(path.stat().st_size for path in (tmp_path / "parts").glob("*.bin"))
     assert size == description.num_bytes(32)
+    rows = np.arange(3, 20)
     for name in ("ids", "log_q", "log_rest"):
-        assert (getattr(whole.read(3, 17), name) == getattr(parts.read(3, 17), name)).all()
+        assert (getattr(whole.read(rows), name) == getattr(parts.read(rows), name)).all()
 
 
 def test_logits_of_something_else_are_refused(
@@ -138,14 +139,14 @@ def test_logits_of_something_else_are_refused(
     data = TrainingData.load(tiny_corpus, tiny_run.seq_len, tiny_run.seed)
     description = describe_logits(teacher, tiny_run, data, DistillOptions(), 4)
     with placed("cpu") as place:
-        store_logits(teacher, tiny_run, data, StoredLogits(tmp_path / "logits", description), place)
+        store_logits(teacher, tiny_run, data, StoredLogits(tmp_path / "logits", description), 8, place)
     other = describe_logits(teacher, tiny_run, data, DistillOptions(temperature=2.0), 4)
     with pytest.raises(TrainingError, match=r"something else \(temperature"):
         StoredLogits(tmp_path / "logits", other)
     part = tmp_path / "logits" / "part-00000.bin"
     part.write_bytes(part.read_bytes()[:-10])
     with pytest.raises(TrainingError, match="delete it"):
-        StoredLogits(tmp_path / "logits", description).read(0, 1)
+        StoredLogits(tmp_path / "logits", description).read(np.array([0]))
     (tmp_path / "logits" / TEACHER_FILE).write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         StoredLogits(tmp_path / "logits", description)

@@ -12,8 +12,8 @@ from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.trainer import Trainer
 from keyboard_lm_training.run.training_data import TrainingData
 from keyboard_lm_training.teach import generate
-from keyboard_lm_training.teach.distill import load_network
 from keyboard_lm_training.teach.generate import GenerateOptions, generate_conversations
+from keyboard_lm_training.teach.networks import load_network
 
 from keyboard_lm.cli import main
 from keyboard_lm.errors import ConfigError
@@ -51,7 +51,7 @@ def test_the_same_seed_writes_the_same_text(teacher: Checkpoint, tiny_corpus: Pa
 def test_a_tiny_nucleus_is_the_most_probable_continuation(teacher: Checkpoint, tiny_corpus: Path) -> None:
     options = GenerateOptions(seq_len=24, batch=4, max_opening_tokens=16, top_p=1e-6)
     data = TrainingData.load(tiny_corpus, options.seq_len, 1)
-    network = load_network(teacher, _CPU)
+    network = load_network(teacher, _CPU.device)
     openings = generate._openings(data, 0, GenerateOptions(seq_len=24, batch=64, max_opening_tokens=16))
     assert openings
     ids, logprobs = generate._drawn(network, openings, options, torch.Generator().manual_seed(0))

@@ -51,10 +51,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         is_compiled: bool,
     ) -> tuple[Tensor, Tensor]:
         need_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        need_table_grad = ctx.needs_input_grad[1]  # a frozen table saves a third of the products
         num_tokens = hidden.shape[0]
         narrow = table.to(dtype)
         hidden_grad = torch.empty_like(hidden) if need_grad else None
-        table_grad = torch.zeros_like(table, dtype=torch.float32) if need_grad else None
+        table_grad = torch.zeros_like(table, dtype=torch.float32) if need_table_grad else None
         nll_sum = hidden.new_zeros((), dtype=torch.float32)
         z_sum = hidden.new_zeros((), dtype=torch.float32)
         chunk_loss = _compiled_chunk_loss() if is_compiled else _chunk_loss
@@ -64,19 +65,23 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits_grad, nll, z = chunk_loss(states @ narrow.T, targets[rows].unsqueeze(1), z_loss_weight)
             nll_sum += nll
             z_sum += z
-            if hidden_grad is not None and table_grad is not None:
+            if hidden_grad is not None:
                 hidden_grad[rows] = logits_grad @ narrow
+            if table_grad is not None:
                 table_grad += logits_grad.T @ states
         nll = nll_sum / num_tokens
-        if hidden_grad is not None and table_grad is not None:
-            ctx.save_for_backward(hidden_grad.div_(num_tokens), table_grad.div_(num_tokens))
+        if hidden_grad is not None:
+            ctx.save_for_backward(
+                hidden_grad.div_(num_tokens), None if table_grad is None else table_grad.div_(num_tokens)
+            )
         ctx.mark_non_differentiable(nll)
         return nll + z_loss_weight * z_sum / num_tokens, nll
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor | None, None, None, None, None]:
         hidden_grad, table_grad = ctx.saved_tensors
-        return hidden_grad * grads[0], table_grad * grads[0], None, None, None, None
+        table_grad = None if table_grad is None else table_grad * grads[0]
+        return hidden_grad * grads[0], table_grad, None, None, None, None
 
 
 def linear_cross_entropy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from keyboard_lm.errors import DataError
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm_training.corpus.shards import HELDOUT, TRAIN, CorpusManifest, open_shard
 from keyboard_lm_training.run.heldout import HeldoutShard
-from keyboard_lm_training.run.windows import WindowSampler
+from keyboard_lm_training.run.windows import RepeatedWindows, WindowSampler
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class TrainingData:
     """
 
     tokenizer: Tokenizer
-    sampler: WindowSampler
+    sampler: WindowSampler | RepeatedWindows
     heldout: tuple[HeldoutShard, ...]
     manifest: CorpusManifest
 
@@ -56,6 +57,11 @@ class TrainingData:
             if shard.num_tokens > 1
         )
         return cls(tokenizer, sampler, heldout, manifest)
+
+    def repeating(self, num_windows: int, seed: int, fresh_share: float = 0.0) -> TrainingData:
+        """Return the same corpus in the order of `RepeatedWindows`."""
+        order = self.sampler.sampler if isinstance(self.sampler, RepeatedWindows) else self.sampler
+        return dataclasses.replace(self, sampler=RepeatedWindows(order, num_windows, seed, fresh_share))
 
     @property
     def digest(self) -> str:

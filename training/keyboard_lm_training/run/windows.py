@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.errors import DataError
+from keyboard_lm.errors import ConfigError, DataError
 
 Shard = NDArray[np.uint16]
 _FEISTEL_ROUNDS = 4
@@ -105,7 +105,15 @@ class WindowSampler:
         Raises:
             DataError: a shard is damaged: it holds an id that is none.
         """
-        order = np.arange(start, start + count, dtype=np.int64)
+        return self.windows_at(np.arange(start, start + count, dtype=np.int64))
+
+    def windows_at(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the windows of these numbers of the endless order, (count, seq_len + 1).
+
+        Raises:
+            DataError: a shard is damaged: it holds an id that is none.
+        """
+        count = len(order)
         epochs, places = np.divmod(order, self.windows_per_epoch)
         drawn = np.empty(count, dtype=np.int64)
         for epoch in np.unique(epochs):
@@ -131,6 +139,57 @@ class WindowSampler:
         shard = source.shards[number]
         start = (index - int(source.windows_before[number])) * self.seq_len
         return window_at(shard, start, self.seq_len, self._bos_id, self._eos_id)
+
+
+class RepeatedWindows:
+    """The first windows of an order again and again, each time in an order of its own, with fresh ones between.
+
+    What a big teacher has to say is stored for so many windows only; a student learns from them several times, and from
+    text that it has not seen in between. Blocks of `BLOCK_WINDOWS` places are of one kind.
+
+    Args:
+        sampler: the order.
+        num_windows: how many of its windows are repeated.
+        seed: of the orders.
+        fresh_share: share of the places that windows behind those take, each once.
+
+    Raises:
+        ConfigError: the share is not between 0 and 1, 1 left out.
+    """
+
+    BLOCK_WINDOWS = 32
+
+    def __init__(self, sampler: WindowSampler, num_windows: int, seed: int, fresh_share: float = 0.0) -> None:
+        if not 0 <= fresh_share < 1:
+            raise ConfigError(f"the share of fresh windows must be at least 0 and below 1, not {fresh_share}")
+        self.seq_len = sampler.seq_len
+        self.windows_per_epoch = num_windows
+        self.fresh_share = fresh_share
+        self.sampler, self._seed = sampler, seed
+
+    def numbers(self, start: int, count: int) -> NDArray[np.int64]:
+        """Return which of the sampler's windows come at places `start` to `start + count`, (count,)."""
+        places = np.arange(start, start + count, dtype=np.int64)
+        blocks, offsets = np.divmod(places, self.BLOCK_WINDOWS)
+        fresh_before = self._fresh_before(blocks)  # (count,)
+        is_fresh = self._fresh_before(blocks + 1) > fresh_before
+        passes, old = np.divmod((blocks - fresh_before) * self.BLOCK_WINDOWS + offsets, self.windows_per_epoch)
+        numbers: NDArray[np.int64] = np.where(
+            is_fresh, self.windows_per_epoch + fresh_before * self.BLOCK_WINDOWS + offsets, old
+        )
+        for number in np.unique(passes[(passes > 0) & ~is_fresh]):  # the first pass as they lie
+            rows = (passes == number) & ~is_fresh
+            key = self._seed + int(number)
+            numbers[rows] = permute(old[rows].astype(np.uint64), self.windows_per_epoch, key).astype(np.int64)
+        return numbers
+
+    def _fresh_before(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.floor(blocks * self.fresh_share).astype(np.int64)
+        return counts
+
+    def batch(self, start: int, count: int) -> NDArray[np.int64]:
+        """Return the windows at places `start` to `start + count`, (count, seq_len + 1); see `WindowSampler.batch`."""
+        return self.sampler.windows_at(self.numbers(start, count))
 
 
 def window_at(shard: Shard, start: int, seq_len: int, bos_id: int, eos_id: int) -> NDArray[np.int64]:

@@ -22,9 +22,13 @@ from keyboard_lm_training.run.loss import CHUNK_TOKENS
 from keyboard_lm_training.run.objective import Objective
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.training_data import TrainingData
+from keyboard_lm_training.run.windows import RepeatedWindows
 from keyboard_lm_training.teach.distill_loss import Teacher, TopTeacher, WholeTeacher, linear_distillation
+from keyboard_lm_training.teach.foreign_teacher import ForeignTeacher, RunningTeacher, is_foreign
+from keyboard_lm_training.teach.networks import load_network
 from keyboard_lm_training.teach.teacher_logits import LogitsDescription, StoredLogits, TopLogits, top_logits
 
+LIVE_TOP_K = 32  # of a teacher with another tokenizer, where its logits are not stored
 _TEACHER_WINDOWS = 64  # at once, while logits are written
 
 
@@ -57,7 +61,19 @@ class DistillOptions:
             raise ConfigError("distillation options: " + "; ".join(mistakes))
 
 
-def load_teacher(folder: Path) -> Checkpoint:
+AnyTeacher = Checkpoint | ForeignTeacher
+
+
+def load_teacher(folder: Path) -> AnyTeacher:
+    """Return the teacher at `folder`: one with another tokenizer, a checkpoint, or the one that the run has finished.
+
+    Raises:
+        CheckpointError: none of them.
+    """
+    return ForeignTeacher.load(folder) if is_foreign(folder) else load_checkpoint(folder)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
     """Return the checkpoint at `folder`, or the one that the run there has finished.
 
     Raises:
@@ -127,11 +143,20 @@ class Distillation(Objective):
         teacher: the teacher's checkpoint.
         options: see `DistillOptions`.
         stored: where the teacher's logits lie, None for a live teacher.
+        repeated: which of the stored windows come when, where they are read more than once; the run's data has the
+            same as its sampler.
     """
 
-    def __init__(self, teacher: Checkpoint, options: DistillOptions, stored: StoredLogits | None = None) -> None:
-        self._teacher, self.options, self._stored = teacher, options, stored
+    def __init__(
+        self,
+        teacher: AnyTeacher,
+        options: DistillOptions,
+        stored: StoredLogits | None = None,
+        repeated: RepeatedWindows | None = None,
+    ) -> None:
+        self._teacher, self.options, self._stored, self._repeated = teacher, options, stored, repeated
         self._network: OpenELM | None = None
+        self._running: RunningTeacher | None = None
         self._device = torch.device("cpu")
 
     def describe(self) -> dict[str, Any]:
@@ -142,14 +167,25 @@ class Distillation(Objective):
             "temperature": self.options.temperature,
             "hidden_weight": self.options.hidden_weight,
         }
-        return described | {"stored_top_k": self._stored.description.top_k if self._stored else None}
+        described |= {"stored_top_k": self._stored.description.top_k if self._stored else None}
+        if self._repeated is not None:
+            described["repeated_windows"] = self._repeated.windows_per_epoch
+            described["fresh_share"] = self._repeated.fresh_share
+        if isinstance(self._teacher, ForeignTeacher):
+            described["teacher"] = self._teacher.origin
+        return described
 
     def check(self, config: TrainConfig, model_config: ModelConfig, data: TrainingData) -> None:
         check_teacher(self._teacher, config, data)
+        block = RepeatedWindows.BLOCK_WINDOWS
+        if self._repeated is not None and self._repeated.fresh_share and block % config.micro_batch:
+            raise TrainingError(f"with fresh windows between, --micro-batch must divide {block}")
         if not self.options.hidden_weight:
             return
-        if self._stored:
-            raise TrainingError("the hidden-state term needs the teacher itself; leave out --logits or --hidden-weight")
+        if self._stored or isinstance(self._teacher, ForeignTeacher):
+            raise TrainingError(
+                "the hidden-state term needs a checkpoint itself as its teacher; leave out --hidden-weight"
+            )
         if self._teacher.config.model_dim != model_config.model_dim:
             raise TrainingError(
                 f"the hidden-state term needs equal widths, but the teacher has {self._teacher.config.model_dim} and "
@@ -159,21 +195,43 @@ class Distillation(Objective):
     def loss_model(self, model: OpenELM, config: TrainConfig, dtype: torch.dtype, place: Placement) -> LossModel:
         self._device = place.device
         table = None
-        if self._stored is None:
-            self._network = load_network(self._teacher, place)
+        if self._stored is None and isinstance(self._teacher, ForeignTeacher):
+            self._running = self._teacher.open(place.device)
+        elif self._stored is None:
+            assert isinstance(self._teacher, Checkpoint)
+            self._network = load_network(self._teacher, place.device)
             table = self._network.transformer.token_embeddings.weight
         return DistillLossModel(model, config.z_loss_weight, dtype, self.options, table, config.compile)
 
     def targets(self, start: int, windows: Tensor) -> tuple[Tensor, ...]:
-        if self._stored is not None:
-            top = self._stored.read(start, len(windows))
+        if self._stored is not None or self._running is not None:
+            top = self._top(start, windows)
+            if top is None:
+                return ()
             return top.ids.to(self._device), top.log_q.to(self._device), top.log_rest.to(self._device)
         assert self._network is not None  # loss_model comes first
         with torch.no_grad():
             return (self._network.hidden(windows[:, :-1]).flatten(0, 1),)  # (B T, C)
 
+    def _top(self, start: int, windows: Tensor) -> TopLogits | None:
+        # None for fresh windows, of which the teacher has said nothing.
+        if self._running is not None:
+            return self._running.top(windows.cpu().numpy(), LIVE_TOP_K, self.options.temperature)
+        assert self._stored is not None
+        numbers = np.arange(start, start + len(windows))
+        if self._repeated is not None:
+            numbers = self._repeated.numbers(start, len(windows))
+            if (numbers >= self._repeated.windows_per_epoch).any():
+                return None
+        return self._stored.read(numbers)
 
-def check_teacher(teacher: Checkpoint, config: TrainConfig, data: TrainingData) -> None:
+
+def teacher_flops(teacher: AnyTeacher) -> int:
+    """Return the operations in matrix products that a teacher takes for one token."""
+    return teacher.flops_per_token if isinstance(teacher, ForeignTeacher) else 2 * teacher.config.num_parameters
+
+
+def check_teacher(teacher: AnyTeacher, config: TrainConfig, data: TrainingData) -> None:
     """Refuse a teacher whose distributions are over other pieces, or that has never seen windows so long.
 
     Raises:
@@ -191,34 +249,36 @@ def check_teacher(teacher: Checkpoint, config: TrainConfig, data: TrainingData) 
         )
 
 
-def load_network(checkpoint: Checkpoint, place: Placement) -> OpenELM:
-    """Return a checkpoint's network in fp32 on this process's device, not to be trained."""
-    network = OpenELM(checkpoint.config)
-    network.load_state_dict({name: torch.from_numpy(value).float() for name, value in checkpoint.weights().items()})
-    return network.requires_grad_(False).eval().to(place.device)
-
-
 def store_logits(
-    teacher: Checkpoint,
+    teacher: AnyTeacher,
     config: TrainConfig,
     data: TrainingData,
     stored: StoredLogits,
+    num_windows: int,
     place: Placement,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write what `stored` lacks of a run's windows; see `StoredLogits.write`.
+    """Write what `stored` lacks of the first `num_windows` windows of a run; see `StoredLogits.write`.
 
     Raises:
         TrainingError: the teacher does not fit the corpus, or the folder cannot be written.
     """
     check_teacher(teacher, config, data)
-    num_windows = config.steps * config.sequences_per_step
     if not stored.missing_parts(num_windows):
         return
-    network = load_network(teacher, place)
+    description = stored.description
+    sampler = data.sampler.sampler if isinstance(data.sampler, RepeatedWindows) else data.sampler
+    if isinstance(teacher, ForeignTeacher):
+        running = teacher.open(place.device)
+
+        def foreign_top(windows: NDArray[np.int64]) -> TopLogits:
+            return running.top(windows, description.top_k, description.temperature)
+
+        stored.write(num_windows, sampler, foreign_top, place, report)
+        return
+    network = load_network(teacher, place.device)
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     table = network.transformer.token_embeddings.weight.to(dtype)
-    description = stored.description
 
     @torch.no_grad()
     def top(windows: NDArray[np.int64]) -> TopLogits:
@@ -234,11 +294,11 @@ def store_logits(
             *(torch.cat([getattr(piece, name) for piece in pieces]) for name in ("ids", "log_q", "log_rest"))
         )
 
-    stored.write(num_windows, data.sampler, top, place, report)
+    stored.write(num_windows, sampler, top, place, report)
 
 
 def describe_logits(
-    teacher: Checkpoint, config: TrainConfig, data: TrainingData, options: DistillOptions, top_k: int
+    teacher: AnyTeacher, config: TrainConfig, data: TrainingData, options: DistillOptions, top_k: int
 ) -> LogitsDescription:
     """Return what a run's stored logits belong to.
 

@@ -19,7 +19,8 @@ from keyboard_lm.network.model import KVCache, OpenELM
 from keyboard_lm_training.run.devices import Placement
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.training_data import TrainingData
-from keyboard_lm_training.teach.distill import check_teacher, load_network
+from keyboard_lm_training.teach.distill import check_teacher
+from keyboard_lm_training.teach.networks import load_network
 
 _MIN_WORDS = 2
 
@@ -109,7 +110,7 @@ def generate_conversations(
         TrainingError: the teacher does not fit the corpus, or nothing it writes is kept.
     """
     check_teacher(teacher, TrainConfig(seq_len=options.seq_len, batch_tokens=options.seq_len), data)
-    network = load_network(teacher, place)
+    network = load_network(teacher, place.device)
     draws = torch.Generator(place.device).manual_seed(seed)
     kept = 0
     threshold = -np.inf

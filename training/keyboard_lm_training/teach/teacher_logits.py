@@ -103,6 +103,7 @@ class StoredLogits:
 
     def __init__(self, folder: Path, description: LogitsDescription) -> None:
         self.folder, self.description = folder, description
+        self._opened: dict[int, NDArray[Any]] = {}
         path = folder / TEACHER_FILE
         if path.is_file():
             _check_same(path, description)
@@ -165,20 +166,17 @@ class StoredLogits:
         finally:
             draft.unlink(missing_ok=True)
 
-    def read(self, start: int, count: int) -> TopLogits:
-        """Return the positions of windows `start` to `start + count`.
+    def read(self, windows: NDArray[np.int64]) -> TopLogits:
+        """Return the positions of windows, given their numbers in the order.
 
         Raises:
             TrainingError: they are not there, or damaged.
         """
         per_part, seq_len = self.description.windows_per_part, self.description.seq_len
         pieces = []
-        window = start
-        while window < start + count:
+        for window in windows.tolist():
             number, offset = divmod(window, per_part)
-            taken = min(per_part - offset, start + count - window)
-            pieces.append(self._open(number)[offset * seq_len : (offset + taken) * seq_len])
-            window += taken
+            pieces.append(self._open(number)[offset * seq_len : (offset + 1) * seq_len])
         records = np.concatenate(pieces)  # (N,)
         return TopLogits(
             torch.from_numpy(records["ids"].astype(np.int64)),
@@ -187,6 +185,11 @@ class StoredLogits:
         )
 
     def _open(self, number: int) -> NDArray[Any]:
+        if number not in self._opened:
+            self._opened[number] = self._checked(number)
+        return self._opened[number]
+
+    def _checked(self, number: int) -> NDArray[Any]:
         path, record = self._part(number), self.description.record
         expected = self.description.windows_per_part * self.description.seq_len * record.itemsize
         try:

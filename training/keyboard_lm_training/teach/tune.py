@@ -24,9 +24,10 @@ from keyboard_lm_training.run.devices import LossModel, Placement
 from keyboard_lm_training.run.objective import Objective
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.training_data import TrainingData
-from keyboard_lm_training.teach.distill import check_teacher, load_network
+from keyboard_lm_training.teach.distill import check_teacher
 from keyboard_lm_training.teach.distill_loss import WholeTeacher, linear_distillation
 from keyboard_lm_training.teach.grids import TABLE, BlockStorage, Grid, PaletteStorage, Storage, fit_grids
+from keyboard_lm_training.teach.networks import load_network
 
 PALETTE, BLOCKS, BOTH = "palette", "blocks", "both"
 SCHEMES = (BOTH, PALETTE, BLOCKS)
@@ -166,7 +167,7 @@ class Tuning(Objective):
         weights = self._full.weights()
         self._sequences_per_step, self._device = config.sequences_per_step, place.device
         self._grids = tuple(fit_grids(storage, weights, place.device) for storage in self.options.storages)
-        self._network = load_network(self._full, place)
+        self._network = load_network(self._full, place.device)
         table = self._network.transformer.token_embeddings.weight
         return TuneLossModel(model, config.z_loss_weight, dtype, self.options.alpha, self._grids, table, config.compile)
 

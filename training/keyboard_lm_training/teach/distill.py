@@ -184,7 +184,8 @@ class Distillation(Objective):
             return
         if self._stored or isinstance(self._teacher, ForeignTeacher):
             raise TrainingError(
-                "the hidden-state term needs the teacher itself, a checkpoint of ours; leave out --logits or --hidden-weight"
+                "the hidden-state term needs the teacher itself, with pieces like ours; leave out --logits or "
+                "--hidden-weight"
             )
         if self._teacher.config.model_dim != model_config.model_dim:
             raise TrainingError(

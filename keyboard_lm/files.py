@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keyboard_lm.errors import WriteError
@@ -25,21 +25,21 @@ def replaced_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
     except OSError as error:
         raise WriteError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     draft = Path(name)
     try:
+        os.close(handle)
         if not private:
             draft.chmod(0o666 & ~_umask())
         yield draft
         _flush(draft)
         os.replace(draft, path)
-        _flush(path.parent)
     except OSError as error:
         raise WriteError(f"{path}: cannot be written ({error.strerror}); make room or choose another place") from None
     finally:
         draft.unlink(missing_ok=True)
+    _flush_entry(path)
 
 
 def write_file_whole(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -81,7 +81,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     try:
         draft.chmod(0o755)
         yield draft
-        for path in draft.rglob("*"):
+        for path in (*draft.rglob("*"), draft):
             _flush(path)
         old = draft.with_name(draft.name + ".old")
         if folder.exists():
@@ -92,12 +92,18 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             if old.exists():
                 old.rename(folder)
             raise
-        _flush(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    _flush_entry(folder)
+
+
+def _flush_entry(path: Path) -> None:
+    # So that a power cut does not undo the rename. Where it cannot be done, what stood there before comes back, whole.
+    with suppress(OSError):
+        _flush(path.parent)
 
 
 def _flush(path: Path) -> None:

@@ -24,6 +24,7 @@ from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, Results, run
 from keyboard_lm.evaluation.tasks import TASKS, task_for
 from keyboard_lm.evaluation.texts import SHIPPED, EvaluationText, load_texts, sample, shipped_texts
+from keyboard_lm.files import write_file_whole
 from keyboard_lm.network.checkpoint import bundled_folder
 
 COST, EVERYTHING = "cost", "all"
@@ -113,9 +114,9 @@ def command(
     latency = _cost(subject, texts) if COST in names else {}
     evaluation = Evaluation.of(subject.describe(), plan, results, latency)
     if output is not None:
-        _write(output, evaluation.to_json().encode())
+        write_file_whole(output, evaluation.to_json().encode())
     if plot is not None:
-        _write(plot, draw(evaluation))
+        write_file_whole(plot, draw(evaluation))
     if as_json:
         click.echo(evaluation.to_json())
         journal.close()
@@ -195,12 +196,3 @@ def _cost(subject: ModelSubject, texts: list[EvaluationText]) -> dict[str, Any]:
     typed = [document for text in texts for document in text.documents]
     found = measure_cost(replace(subject, max_slots=NUM_SLOTS), typed)
     return {**asdict(found), "cold_start_ms": cold.wall.median_ms, "cold_start_peak_rss_mb": cold.peak_rss_mb}
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None

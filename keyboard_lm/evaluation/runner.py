@@ -24,6 +24,7 @@ from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.tasks import task_for
 from keyboard_lm.evaluation.texts import EvaluationText
 from keyboard_lm.evaluation.typist import load_typist
+from keyboard_lm.files import write_text_whole
 
 BATCH = 1  # documents handed to a process at once, and kept at once: a dialogue takes seconds
 
@@ -98,7 +99,8 @@ class Journal:
         digest: of the plan and the subject; a file of another is replaced.
 
     Raises:
-        OSError: the file cannot be read or begun.
+        OSError: the file cannot be read.
+        WriteError: it cannot be begun.
     """
 
     def __init__(self, path: Path | None, digest: str) -> None:
@@ -111,9 +113,7 @@ class Journal:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         first, *rest = text.split("\n")
         if first != head:
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(head + "\n", encoding="utf-8")
-            partial.replace(path)
+            write_text_whole(path, head + "\n")
             return
         for line in rest:
             try:

@@ -6,15 +6,14 @@ models; OpenELM's original tokenizer is Llama's and works as it is).
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.errors import CheckpointError, ConfigError, MissingExtraError
+from keyboard_lm.errors import ConfigError, MissingExtraError, WriteError
+from keyboard_lm.files import replaced_file
 from keyboard_lm.network.checkpoint import Checkpoint
 
 TYPES = ("f16", "q8_0", "q4_0")
@@ -30,7 +29,8 @@ def export_file(checkpoint: Checkpoint, path: Path, kind: str = "q8_0") -> int:
         kind: one of `TYPES`: of all matrices, the tied table included.
 
     Raises:
-        CheckpointError: the weights are missing or damaged, or the file cannot be written.
+        CheckpointError: the weights are missing or damaged.
+        WriteError: the file cannot be written; what stood there still does.
         ConfigError: no such type, or rows that are no multiple of its block.
         MissingExtraError: gguf or safetensors is not installed.
     """
@@ -49,12 +49,9 @@ def export_file(checkpoint: Checkpoint, path: Path, kind: str = "q8_0") -> int:
     quantization = {"f16": types.F16, "q8_0": types.Q8_0, "q4_0": types.Q4_0}[kind]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft_name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    draft = Path(draft_name)
-    try:
+        raise WriteError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    with replaced_file(path) as draft:
         writer = gguf.GGUFWriter(draft, "openelm")
         _write_header(writer, checkpoint, kind)
         for name, values in tensors.items():
@@ -66,12 +63,6 @@ def export_file(checkpoint: Checkpoint, path: Path, kind: str = "q8_0") -> int:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        draft.chmod(0o644)
-        draft.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror}); make room or choose another") from None
-    finally:
-        draft.unlink(missing_ok=True)
     return path.stat().st_size
 
 

@@ -75,6 +75,29 @@ def test_a_context_that_does_not_fit_leaves_a_cache_that_works(toy_tokenizer: An
     assert np.array_equal(cache.at([1, 3, 4]).probabilities(), softmax(fresh))
 
 
+@pytest.mark.parametrize("held", [[1, 3, 4], [1, 3], [1, 6], None])
+def test_a_call_that_fails_leaves_a_cache_that_works(
+    toy_tokenizer: Any, monkeypatch: pytest.MonkeyPatch, held: list[int] | None
+) -> None:
+    tokenizer = toy_tokenizer(["a", "b", "c"])
+    network = tokenizer.random_network(0)
+    cache = ContextCache(network)
+    if held is not None:
+        cache.at(held)
+
+    def fail(token_ids: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "decode", fail)  # which `prefill` calls, once the cache is empty
+        with pytest.raises(RuntimeError):
+            cache.at([1, 3, 4, 5])
+    boundary = cache.at([1, 3, 4, 5])
+    assert np.array_equal(boundary.probabilities(), softmax(tokenizer.random_network(0).prefill([1, 3, 4, 5])))
+    boundary.expand([(6,)])
+    assert np.array_equal(boundary.probabilities((6,)), softmax(tokenizer.random_network(0).prefill([1, 3, 4, 5, 6])))
+
+
 def test_whoever_keeps_a_boundary_spends_the_turn_that_it_was_made_for(toy_tokenizer: Any) -> None:
     cache = ContextCache(toy_tokenizer(["a", "b", "c"]).random_network(0))
     rich, poor = Turn(CallCost(1.0), 10.0), Turn(CallCost(1.0), 0.0)

@@ -171,6 +171,13 @@ def test_only_words_are_offered(boundary: Any) -> None:
     ]  # fmt: skip
 
 
+def test_a_call_is_filled_to_the_last_node(toy_backend: Any) -> None:
+    backend = toy_backend(random_logits(SINGLE, 1, 1.0), len(SINGLE))
+    options = SearchOptions(max_rounds=1, max_nodes=2, stop_ratio=0.0, negligible=0.0)
+    find_words(make_table(SINGLE), ContextCache(backend).at(BOS), "", 100, options)
+    assert backend.tree_sizes == [2]  # of three that go on, all of one piece
+
+
 def test_what_is_in_the_first_distribution_costs_no_call(boundary: Any) -> None:
     assert suggest(boundary, "", num_words=2) == [("going", 0.3), ("go", 0.2)]
     assert suggest(boundary, "u") == [("US", 0.05)]

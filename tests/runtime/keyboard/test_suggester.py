@@ -97,6 +97,15 @@ def test_a_word_that_is_likely_finished_is_followed_by_the_next(suggester: Sugge
     assert answer.ghost.text.startswith(" to")
 
 
+@pytest.mark.parametrize("text", ["I am going", "thank you", "how are you", "I want to go", "looking forward"])
+def test_a_ghost_is_no_more_probable_than_the_word_that_it_begins_with(suggester: Suggester, text: str) -> None:
+    answer = ask(suggester, text)
+    if answer.ghost is not None and answer.ghost.text.startswith(" "):
+        first = answer.ghost.text.split()[0]
+        [slot] = [slot for slot in answer.slots if (slot.kind, slot.text) == ("next_word", first)]
+        assert answer.ghost.probability <= slot.probability + 1e-9
+
+
 def test_ghost_text_goes_on_exactly_where_the_cursor_is(suggester: Suggester) -> None:
     ghost = ask(suggester, "I am looking forw").ghost
     assert ghost is None or ghost.text.startswith("ard")

@@ -211,3 +211,34 @@ def test_parameters_are_read_as_written() -> None:
     parsed = parse_channel({"taps": {"sd_x": 0.3}, "rates": {"omission": 0.01}})
     assert parsed == ChannelParameters(TapModel(sd_x=0.3), ErrorRates(omission=0.01))
     assert np.isfinite(Channel(load_layout(), _ALPHABET, parsed).evidence("hello").emission).all()
+
+
+# Fingers that land to one side of the key they are meant for: a key typed without a tap, and a tap's place.
+
+
+def _with_offset(dx: float = 0.0, dy: float = 0.0) -> Channel:
+    return Channel(load_layout(), _ALPHABET, ChannelParameters(TapModel(dx=dx, dy=dy)))
+
+
+@pytest.mark.parametrize(
+    ("left", "typed", "right", "axis"), [("e", "r", "t", "dx"), ("s", "d", "f", "dx"), ("e", "d", "c", "dy")]
+)
+def test_a_key_on_the_side_that_fingers_drift_to_was_meant_for_the_one_they_come_from(
+    left: str, typed: str, right: str, axis: str
+) -> None:
+    # `dx` (`dy`) above 0: fingers land to the right of (below) what they are meant for.
+    drifts = _with_offset(**{axis: 0.2})
+    assert _likelihood(drifts, f"h{typed}", f"h{left}") > _likelihood(drifts, f"h{typed}", f"h{right}") + 0.5
+    even = _with_offset()
+    assert _likelihood(drifts, f"h{typed}", f"h{left}") > _likelihood(even, f"h{typed}", f"h{left}") + 0.1
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0.3, 0.0), (-0.3, 0.0), (0.0, 0.3), (0.0, -0.3), (0.2, 0.2)])
+def test_a_tap_speaks_most_for_the_letter_whose_fingers_land_there(dx: float, dy: float) -> None:
+    channel, layout = _with_offset(dx, dy), load_layout()
+    for letter in "sdfghjk":
+        centre = layout.centre(letter)
+        assert centre is not None
+        place = channel.place("z", Tap(centre.x + dx, centre.y + dy))
+        hits = {other: float(place.hit[channel.alphabet.index(other) + 1]) for other in "qwertyuiopasdfghjklxcvbnm"}
+        assert max(hits, key=hits.__getitem__) == letter

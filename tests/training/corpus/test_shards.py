@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ def test_a_manifest_is_read_as_it_was_written(corpus: Path) -> None:
     assert manifest.num_tokens(HELDOUT, "chat") == 3
     assert manifest.shards_of(TRAIN, "books") == ()
     manifest.verify(corpus)
+
+
+def test_every_shard_is_on_the_disk_before_the_manifest_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    shards = [*write(tmp_path, TRAIN, [1, 2, 3]), *write(tmp_path, HELDOUT, [1, 7, 2])]
+    assert [(tmp_path / shard.file).stat().st_ino for shard in shards] == flushed
+    CorpusManifest("digest", 600, {}, (SOURCE,), tuple(shards)).save(tmp_path)
+    assert (tmp_path / MANIFEST_FILE).stat().st_ino in flushed[2:]
 
 
 def test_a_shard_is_mapped_as_little_endian_uint16(corpus: Path) -> None:

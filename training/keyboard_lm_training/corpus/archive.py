@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import lzma
-import os
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.errors import DataError, WriteError
-from keyboard_lm.files import replaced_folder
+from keyboard_lm.files import replaced_file, replaced_folder
 from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
 from keyboard_lm_training.corpus.shards import (
     HELDOUT,
@@ -60,7 +59,7 @@ def pack_corpus(
     tokenizer = Tokenizer.load(folder)
     share = 1.0
     last: tuple[float, int] | None = None
-    draft = archive.with_name(archive.name + ".tmp")
+    draft = archive.with_name(f".{archive.name}.whole")
     try:
         for _ in range(_MAX_TRIES):
             report(f"packing {share:.0%} of an epoch")
@@ -69,7 +68,8 @@ def pack_corpus(
                 _compress(Path(scratch), draft)
             size = draft.stat().st_size
             if size <= max_bytes:
-                os.replace(draft, archive)
+                with replaced_file(archive) as place:
+                    draft.replace(place)
                 return size, share
             # What does not shrink (held-out text, tokenizer) shows from the second try on: a line through both sizes.
             slope = (last[1] - size) / (last[0] - share) if last else size / share

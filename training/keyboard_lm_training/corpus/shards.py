@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keyboard_lm.errors import DataError
+from keyboard_lm.files import write_text_whole
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -99,14 +100,9 @@ class CorpusManifest:
     shards: tuple[ShardRecord, ...]
 
     def save(self, folder: Path) -> None:
-        """Write the manifest into an existing folder, under a temporary name first."""
+        """Write the manifest into an existing folder, whole or not at all."""
         values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        temporary = folder / f"{MANIFEST_FILE}.tmp"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / MANIFEST_FILE)
+        write_text_whole(folder / MANIFEST_FILE, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> CorpusManifest:

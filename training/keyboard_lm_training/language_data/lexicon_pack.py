@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from keyboard_lm.errors import DataError
+from keyboard_lm.files import write_file_whole
 from keyboard_lm.text.case import fold
 from keyboard_lm.words.lexicon import LEXICON_FILE, Entry, build_lexicon
 
@@ -78,9 +79,7 @@ def main(folder: Path, word_lists: tuple[Path, ...], more: Path | None, contract
     forms = [row["typed"] for row in (_read_table(contractions) if contractions else ()) if row["ambiguous"] != "yes"]
     lexicon = build_lexicon(merge(lists, forms))
     content = lexicon.to_bytes()
-    partial = folder / (LEXICON_FILE + ".partial")
-    partial.write_bytes(content)
-    partial.replace(folder / LEXICON_FILE)
+    write_file_whole(folder / LEXICON_FILE, content)
     click.echo(f"{len(lexicon):,} words, {len(lexicon.letters):,} nodes, {len(content):,} bytes")
 
 

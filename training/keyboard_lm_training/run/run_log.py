@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from keyboard_lm.errors import TrainingError
+from keyboard_lm.files import replaced_file, write_text_whole
 
 LOG_FILE = "log.jsonl"
 PLOT_FILE = "loss.png"
@@ -25,10 +25,8 @@ class RunLog:
     def __init__(self, run_folder: Path, step: int) -> None:
         self._path = run_folder / LOG_FILE
         kept = [entry for entry in read_log(run_folder) if entry["step"] <= step]
-        draft = self._path.with_suffix(".tmp")
+        write_text_whole(self._path, "".join(json.dumps(entry) + "\n" for entry in kept))
         try:
-            draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-            os.replace(draft, self._path)
             self._stream = self._open()
         except OSError as error:
             raise TrainingError(f"{self._path}: cannot be written ({error.strerror}); choose another folder") from None
@@ -94,10 +92,6 @@ def plot_loss(run_folder: Path) -> Path | None:
         right.set_ylabel("held-out bits per byte", color="tab:orange")
     axes.grid(alpha=0.3)
     path = run_folder / PLOT_FILE
-    draft = run_folder / f".{PLOT_FILE}.tmp"
-    try:
+    with replaced_file(path) as draft:
         figure.savefig(draft, dpi=120, format="png")
-        os.replace(draft, path)
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written ({error.strerror}); free some space") from None
     return path

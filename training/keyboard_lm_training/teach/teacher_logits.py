@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from keyboard_lm.errors import CheckpointError, TrainingError
-from keyboard_lm.files import write_text_whole
+from keyboard_lm.errors import CheckpointError, TrainingError, WriteError
+from keyboard_lm.files import replaced_file, write_text_whole
 from keyboard_lm_training.run.devices import Placement
 from keyboard_lm_training.run.windows import WindowSampler
 
@@ -146,7 +145,7 @@ class StoredLogits:
             for done, number in enumerate(mine, 1):
                 self._write_part(number, teacher(sampler.batch(number * per_part, per_part)))
                 report(done, len(mine))
-        except (OSError, CheckpointError) as error:
+        except (OSError, CheckpointError, WriteError) as error:
             reason = getattr(error, "strerror", None) or error
             raise TrainingError(
                 f"{self.folder}: teacher logits cannot be written ({reason}); free some space and run the same command "
@@ -159,12 +158,8 @@ class StoredLogits:
         records["ids"] = top.ids.cpu().numpy()
         records["log_q"] = top.log_q.cpu().numpy()
         records["log_rest"] = top.log_rest[:, 0].cpu().numpy()
-        draft = self.folder / f".part-{number:05}.tmp"
-        try:
+        with replaced_file(self._part(number)) as draft:
             records.tofile(draft)
-            os.replace(draft, self._part(number))
-        finally:
-            draft.unlink(missing_ok=True)
 
     def read(self, windows: NDArray[np.int64]) -> TopLogits:
         """Return the positions of windows, given their numbers in the order.

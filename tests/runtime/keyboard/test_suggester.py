@@ -106,6 +106,16 @@ def test_a_ghost_is_no_more_probable_than_the_word_that_it_begins_with(suggester
         assert answer.ghost.probability <= slot.probability + 1e-9
 
 
+@pytest.mark.parametrize("text", ["we are in", "are you on", "look for", "the one", "I see"])
+def test_before_the_space_a_next_word_has_only_the_share_of_the_finished_word(suggester: Suggester, text: str) -> None:
+    behind = {slot.text: slot.probability for slot in ask(suggester, f"{text} ").slots}
+    before = ask(suggester, text)
+    following = [slot for slot in before.slots if slot.kind == "next_word" and slot.text in behind]
+    assert following
+    for slot in following:
+        assert 0 < slot.probability < 0.98 * behind[slot.text]  # the letters may go on: "in" to "into"
+
+
 def test_ghost_text_goes_on_exactly_where_the_cursor_is(suggester: Suggester) -> None:
     ghost = ask(suggester, "I am looking forw").ghost
     assert ghost is None or ghost.text.startswith("ard")

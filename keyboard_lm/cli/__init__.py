@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
     "export-coreml": "Turn a checkpoint into a Core ML package for an app.",
+    "export-coreai": "Turn a checkpoint into a Core AI asset for an app.",
     "verify-coreml": "Check a Core ML package against its checkpoint.",
     "profile": "Estimate what a Core ML package costs on a device.",
     "import-hf": "Turn an OpenELM folder of Hugging Face's layout into a checkpoint.",

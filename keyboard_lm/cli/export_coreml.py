@@ -76,14 +76,16 @@ def command(
     report = export_bundle(
         source, output or Path(f"{name}-coreml"), options, lambda stage: click.echo(f"{stage} ...", err=True)
     )
-    click.echo(json.dumps(_values(report)) if as_json else _text(report))
+    click.echo(json.dumps(report_values(report)) if as_json else report_text(report))
 
 
-def _values(report: ExportReport) -> dict[str, Any]:
+def report_values(report: ExportReport) -> dict[str, Any]:
+    """Return an export's report for JSON."""
     return {**dataclasses.asdict(report), "folder": str(report.folder)}
 
 
-def _text(report: ExportReport) -> str:
+def report_text(report: ExportReport) -> str:
+    """Return an export's report for people."""
     lines = [
         f"{report.folder}: package {report.package_bytes / 1e6:.2f} MB, bundle {report.bundle_bytes / 1e6:.2f} MB, "
         f"{report.recipe}, {report.num_slots} slots, {', '.join(report.functions)}; {report.seconds:.0f} s",

@@ -52,6 +52,8 @@ ABILITIES = (
         _EXTRA("coreml") if _ON_MAC else "",
         "Core ML itself" if _ON_MAC else "the package is run by our own executor",
     ),
+    Ability("--backend coreai", ("coreai",), _EXTRA("coreai"), "Apple's own runtime; slow on Linux"),
+    Ability("export-coreai", ("coreai", "coreai_torch", "torch", "safetensors"), _EXTRA("coreai")),
     Ability(
         "--backend mlx, export-mlx",
         ("mlx",),
@@ -68,7 +70,8 @@ ABILITIES = (
 
 PACKAGES = (
     "keyboard-lm", "numpy", "onnxruntime", "sentencepiece", "click", "textual", "torch", "safetensors", "onnx",
-    "coremltools", "mlx", "mlx-lm", "gguf", "llama-cpp-python", "transformers", "datasets", "matplotlib",
+    "coremltools", "coreai-core", "coreai-torch",
+    "mlx", "mlx-lm", "gguf", "llama-cpp-python", "transformers", "datasets", "matplotlib",
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ LONGEST = 48  # tokens of a prompt
 @click.option("--only", multiple=True, help="Rows whose name begins so; can be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(checkpoint: Path | None, num_prompts: int, num_messages: int, only: tuple[str, ...], as_json: bool) -> None:
-    """Compare torch, ONNX, MLX, GGUF and Core ML on CHECKPOINT (by default the bundled model).
+    """Compare torch, ONNX, MLX, GGUF, Core ML and Core AI on CHECKPOINT (by default the bundled model).
 
     The same prompts go through each: whole, step by step, and as a tree; the same messages are typed with each.
     Reference are the weights in fp32 on torch. A row that cannot run says why.
@@ -76,6 +76,7 @@ def _rows(source: checkpoints.Checkpoint, folder: Path) -> list[tuple[str, Opene
     rows += [(f"mlx {label}", _mlx(source, bits)) for label, bits in (("fp16", 16), ("8 bits", 8), ("4 bits", 4))]
     rows += [(f"gguf {kind}", _gguf(source, kind, folder)) for kind in ("f16", "q8_0", "q4_0")]
     rows += [(f"coreml {label}", _coreml(source, bits, folder)) for label, bits in (("fp16", 16), ("4 bits", 4))]
+    rows += [(f"coreai {label}", _coreai(source, bits, folder)) for label, bits in (("fp16", 16), ("4 bits", 4))]
     return rows
 
 
@@ -128,6 +129,22 @@ def _coreml(source: checkpoints.Checkpoint, bits: int, folder: Path) -> Opened:
         bundle = folder / f"coreml-{bits}"
         export_bundle(source, bundle, ExportOptions(shipped_recipe(bits)))
         return load_backend("coreml", checkpoints.Checkpoint.load(bundle))
+
+    return opened
+
+
+def _coreai(source: checkpoints.Checkpoint, bits: int, folder: Path) -> Opened:
+    def opened() -> Backend:
+        from keyboard_lm_coreml.convert.recipe import shipped_recipe
+        from keyboard_lm_coreml.export.core_ai import export_asset_bundle
+        from keyboard_lm_coreml.export.export import ExportOptions
+
+        from keyboard_lm.backends import load_backend
+
+        bundle = folder / f"coreai-{bits}"
+        options = ExportOptions(shipped_recipe(bits), functions=("decode", "tree8", "prefill16"))
+        export_asset_bundle(source, bundle, options)
+        return load_backend("coreai", checkpoints.Checkpoint.load(bundle))
 
     return opened
 

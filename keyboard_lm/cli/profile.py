@@ -7,12 +7,13 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 
 from keyboard_lm.device.budget import device_names, load_device
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.network.checkpoint import ASSET_SUFFIX, PACKAGE_SUFFIX
 from keyboard_lm.network.config import ModelConfig, model_sizes
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DEFAULT_PACKAGE = Path("keyboard-lm-coreml")
     "--function", "functions", multiple=True, help="Of the package; can be given several times.  [default: all]"
 )
 @click.option("--all", "is_whole", is_flag=True, help="One line for each operation.")
-@click.option("--measure", is_flag=True, help="Load and run it in Core ML (macOS 15), beside the estimate.")
+@click.option("--measure", is_flag=True, help="Load and run it: in Core ML (macOS 15), or Core AI.")
 @click.option("--sweep", is_flag=True, help="No package: latency against layers, width, vocabulary, context and bits.")
 @click.option(
     "--size", type=click.Choice(list(model_sizes())), default="9m", show_default=True, help="Where --sweep starts."
@@ -47,10 +48,12 @@ def command(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Estimate what PACKAGE (by default that of ./keyboard-lm-coreml) costs on a device.
+    """Estimate what PACKAGE (by default that of ./keyboard-lm-coreml) costs on a device; say what is known of an asset.
 
     Operation by operation, from the package itself: multiply-accumulates, bytes, and where it would run. Times are
     estimates of a model fitted to published measurements (docs/cost_model.md), shown with the range of nine in ten.
+
+    A Core AI asset has no estimate: what it stores and computes is listed, and --measure runs it here.
     """
     if sweep:
         rows = _sweep(model_sizes()[size], device)
@@ -60,6 +63,9 @@ def command(
         return
     if plot is not None:
         raise click.UsageError("--plot draws the sweep: add --sweep")
+    if _is_asset(package):
+        click.echo(_asset_text(package, measure, as_json))
+        return
     if measure and sys.platform != "darwin":
         raise ConfigError("--measure needs Core ML: run it on a Mac with macOS 15; without it the estimate is printed")
     from keyboard_lm_coreml.cost.profile import profile_package
@@ -80,6 +86,31 @@ def command(
     click.echo(f"{opened.path}: {opened.num_bytes / 1e6:.2f} MB, on {device} ({chip.name}); times are estimates")
     for each in profiles:
         click.echo("\n" + _function_text(each, is_whole, measured.get(each.name)))
+
+
+def _is_asset(package: Path | None) -> TypeGuard[Path]:
+    if package is None or package.suffix == ASSET_SUFFIX:
+        return package is not None
+    return any(package.glob(f"*{ASSET_SUFFIX}")) and not any(package.glob(f"*{PACKAGE_SUFFIX}"))
+
+
+def _asset_text(place: Path, measure: bool, as_json: bool) -> str:
+    from keyboard_lm_coreml.cost.asset_profile import profile_asset
+
+    found = profile_asset(place, measure)
+    if as_json:
+        return json.dumps({**dataclasses.asdict(found), "path": str(found.path)})
+    lines = [
+        f"{found.path}: {found.num_bytes / 1e6:.2f} MB, {found.recipe}, written by {found.producer}",
+        f"  functions {', '.join(found.functions)}; {found.num_slots} slots",
+        "  stores " + ", ".join(f"{count:,} {kind}" for kind, count in found.stored),
+        f"  {sum(count for _, count in found.operations):,} operations: "
+        + ", ".join(f"{count} {kind}" for kind, count in found.operations),
+    ]
+    if found.load_ms is not None and found.step_ms is not None:
+        lines.append(f"  Core AI on this machine: {found.load_ms:.0f} ms to load, {found.step_ms:.1f} ms a token")
+    lines.append("  no time on a device is known: nothing has been published for this format")
+    return "\n".join(lines)
 
 
 def _function_text(profile: FunctionProfile, is_whole: bool, measured: dict[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from keyboard_lm.errors import MissingExtraError, PackageError
+from keyboard_lm.errors import KeyboardLMError, MissingExtraError, PackageError
 from keyboard_lm.network import checkpoint as checkpoints
 
 
@@ -41,19 +41,21 @@ def command(package: Path, checkpoint: Path | None, second_opinion: bool, as_jso
     rungs = check_package(path, source, on_stage=_say)
     opinions: dict[str, object] = {}
     if second_opinion:
-        from keyboard_lm_coreml.check.core_ai import is_installed
         from keyboard_lm_coreml.check.second_opinion import ask_coremltools
+        from keyboard_lm_coreml.package.core_ai_versions import CONVERTER, CORE, require_core_ai
 
         try:
             _say("asking coremltools")
             opinions["coremltools"] = dataclasses.asdict(ask_coremltools(opened))
         except MissingExtraError as error:
             opinions["coremltools"] = str(error)
-        if is_installed():
+        try:
+            require_core_ai(CORE, CONVERTER)
+        except KeyboardLMError as error:
+            opinions["core_ai"] = str(error)
+        else:
             _say("asking Core AI")
             opinions["core_ai"] = _core_ai(path, source)
-        else:
-            opinions["core_ai"] = "not installed; run: pip install --pre coreai-torch"
     if as_json:
         values = [{**dataclasses.asdict(rung), "is_passed": rung.is_passed} for rung in rungs]
         click.echo(json.dumps({"package": str(path), "rungs": values, "second_opinions": opinions}))
@@ -86,7 +88,7 @@ def _source(path: Path, user: dict[str, str] | object) -> checkpoints.Checkpoint
 
 
 def _core_ai(path: Path, source: checkpoints.Checkpoint) -> dict[str, float]:
-    from keyboard_lm_coreml.check.core_ai import CoreAIRunner
+    from keyboard_lm_coreml.check.core_ai import second_runner
     from keyboard_lm_coreml.check.ladder import check_package
     from keyboard_lm_coreml.check.package_weights import read_weights
     from keyboard_lm_coreml.package.contract import read_contract
@@ -95,7 +97,7 @@ def _core_ai(path: Path, source: checkpoints.Checkpoint) -> dict[str, float]:
     package = Package(path)
     contract = read_contract(package, source.config)
     stored = read_weights(package, source.config)
-    with CoreAIRunner(source.config, stored, contract.entries, contract.num_slots) as runner:
+    with second_runner(source.config, stored, contract) as runner:
         rungs = check_package(path, source, runner)
     for rung in rungs:
         if not rung.is_passed:

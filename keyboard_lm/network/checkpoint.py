@@ -35,7 +35,8 @@ WEIGHTS_FILE = "model.safetensors"
 RECORD_FILE = "record.json"
 INDEX_FILE = "checkpoint.json"
 ONNX_INT4_FILE = "model.int4.onnx"
-PACKAGE_SUFFIX = ".mlpackage"
+PACKAGE_SUFFIX = ".mlpackage"  # Core ML's
+ASSET_SUFFIX = ".aimodel"  # Core AI's
 
 Weights = dict[str, NDArray[Any]]
 
@@ -50,7 +51,7 @@ class Checkpoint:
         tokenizer: the tokenizer it was trained with.
         digest: SHA-256 over configuration, tokenizer and weights; artefacts made from them carry it.
         files: size in bytes and SHA-256 of each file, by name.
-        package: the Core ML package in the folder that was named in its place, if one was.
+        package: the Core ML package or Core AI asset in the folder that was named in its place, if one was.
     """
 
     folder: Path
@@ -65,12 +66,12 @@ class Checkpoint:
         """Read and check everything but the weights.
 
         Args:
-            folder: the checkpoint folder, or a Core ML package that lies in one.
+            folder: the checkpoint folder, or a Core ML package or Core AI asset that lies in one.
 
         Raises:
             CheckpointError: the folder is missing, damaged, or its parts belong to different models.
         """
-        package = folder if folder.suffix == PACKAGE_SUFFIX else None
+        package = folder if folder.suffix in (PACKAGE_SUFFIX, ASSET_SUFFIX) else None
         if package is not None:
             folder = package.parent
         index, files = _read_index(folder)

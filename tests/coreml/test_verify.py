@@ -12,15 +12,16 @@ pytest.importorskip("coremltools")
 torch = pytest.importorskip("torch")
 
 from click.testing import CliRunner  # noqa: E402
-from keyboard_lm_coreml.check.core_ai import CoreAIRunner, is_installed  # noqa: E402
+from keyboard_lm_coreml.check.core_ai import second_runner  # noqa: E402
 from keyboard_lm_coreml.check.ladder import check_package, require_passed  # noqa: E402
 from keyboard_lm_coreml.check.package_weights import read_weights  # noqa: E402
 from keyboard_lm_coreml.check.second_opinion import ask_coremltools  # noqa: E402
 from keyboard_lm_coreml.convert.ane_model import AneModel  # noqa: E402
 from keyboard_lm_coreml.execute.backend import CoreMLBackend  # noqa: E402
 from keyboard_lm_coreml.execute.runners import ExecutorRunner  # noqa: E402
-from keyboard_lm_coreml.package import names  # noqa: E402
+from keyboard_lm_coreml.package import core_ai_versions, names  # noqa: E402
 from keyboard_lm_coreml.package.contract import read_contract  # noqa: E402
+from keyboard_lm_coreml.package.core_ai_versions import CONVERTER, CORE, has_core_ai  # noqa: E402
 from keyboard_lm_coreml.package.package import Package, find_package  # noqa: E402
 
 from keyboard_lm.cli import main  # noqa: E402
@@ -71,24 +72,24 @@ def test_coremltools_reads_the_same_package(exported):
     assert found.num_compressed > 0
 
 
-@pytest.mark.skipif(not is_installed(), reason="Core AI is not installed")
+@pytest.mark.skipif(not has_core_ai(CORE, CONVERTER), reason="Core AI is not installed in its pinned version")
 def test_core_ai_computes_the_same(exported):
     path, checkpoint = find_package(exported.folder), exported.checkpoint
     package = Package(path)
     contract = read_contract(package, checkpoint.config)
     stored = read_weights(package, checkpoint.config)
-    with CoreAIRunner(checkpoint.config, stored, contract.entries, contract.num_slots) as runner:
+    with second_runner(checkpoint.config, stored, contract) as runner:
         rungs = check_package(path, checkpoint, runner)
     require_passed(path, rungs)
     (rounded,) = [rung for rung in rungs if rung.name == "rounded"]
     assert rounded.error < 0.01  # fp32, apart from the rotary rows
 
 
-@pytest.mark.skipif(is_installed(), reason="Core AI is installed")
-def test_what_is_not_installed_is_said_to_be_left_out(exported):
+def test_what_is_not_installed_is_said_to_be_left_out(exported, monkeypatch):
+    monkeypatch.setattr(core_ai_versions, "installed_version", lambda package: None)
     result = CliRunner().invoke(main, ["verify-coreml", str(exported.folder)])
     assert result.exit_code == 0, result.stderr
-    assert "core_ai: not installed; run: pip install --pre coreai-torch" in result.stdout
+    assert "core_ai: coreai-core is not installed; run: pip install 'keyboard-lm[coreai]'" in result.stdout
 
 
 @pytest.mark.parametrize("place", [0, 5, 40])

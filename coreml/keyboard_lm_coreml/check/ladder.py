@@ -105,10 +105,39 @@ def check_package(
     on_stage("checking: the weights")
     package = Package(path)
     check_digests(package, checkpoint)
+    contract = read_contract(package, checkpoint.config)
+    stored = read_weights(package, checkpoint.config)
+    plain: Runner = runner or ExecutorRunner(package)
+    rounding: Runner = runner or ExecutorRunner(package, is_rounding=True)
+    network = AneRunner(checkpoint.config, stored, contract)
+    return climb(checkpoint, contract, stored, network, plain, rounding, on_stage=on_stage)
+
+
+def climb(
+    checkpoint: Checkpoint,
+    contract: Contract,
+    stored: PackageWeights,
+    network: Runner,
+    plain: Runner,
+    rounding: Runner,
+    num_windows: int = _NUM_WINDOWS,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> tuple[Rung, ...]:
+    """Climb the ladder with whatever runs a file.
+
+    Args:
+        checkpoint: what the file was made from; see `check_package`.
+        contract: the file's functions.
+        stored: its weights.
+        network: the network that was converted.
+        plain: the file without rounding.
+        rounding: the file in fp16; the same object as `plain` where there is only one way to run it, and `converted` is
+            then left out.
+        num_windows: stretches of text.
+        on_stage: told which rung is climbed.
+    """
     config = checkpoint.config
-    contract = read_contract(package, config)
-    stored = read_weights(package, config)
-    windows = text_windows(checkpoint.tokenizer, _window_length(config, contract))
+    windows = text_windows(checkpoint.tokenizer, _window_length(config, contract), num_windows)
     rungs: list[Rung] = []
     weights = _own_weights(checkpoint)
     if weights is not None:
@@ -116,19 +145,17 @@ def check_package(
     on_stage("checking: torch with the package's weights")
     same = walk(TorchBackend(_network(config, stored.weights)), windows)
     on_stage("checking: the network for the Neural Engine")
-    ane = walk(CoreMLBackend(AneRunner(config, stored, contract), contract, config), windows)
+    ane = walk(CoreMLBackend(network, contract, config), windows)
     rungs.append(_rung("network", "Neural Engine layout, torch", ane, same, _NETWORK_THRESHOLD))
-    plain: Runner = runner or ExecutorRunner(package)
-    if runner is None:
+    if plain is not rounding:
         on_stage("checking: the package")
         found = walk(CoreMLBackend(plain, contract, config), windows)
         rungs.append(_rung("converted", "package, torch with its weights", found, same, _CONVERTED_THRESHOLD))
     on_stage("checking: the package in fp16")
-    rounding: Runner = runner or ExecutorRunner(package, is_rounding=True)
     rounded = walk(CoreMLBackend(rounding, contract, config), windows)
     rungs.append(_rung("rounded", "package in fp16, torch with its weights", rounded, same, _ROUNDED_THRESHOLD))
     on_stage("checking: trees and rewinding")
-    loose = _SAME_THRESHOLD if runner is None else _ROUNDED_THRESHOLD
+    loose = _ROUNDED_THRESHOLD if plain is rounding else _SAME_THRESHOLD
     backend = CoreMLBackend(plain, contract, config)
     rungs.append(_rung("tree", "tree, its branches", *_trees(backend, windows), loose))
     rungs.append(_rung("rewind", "rewound, fresh", *_rewinds(backend, windows), loose))
@@ -162,13 +189,21 @@ class AneRunner:
         stored: its weights.
         contract: functions and slots.
         shrink: see `AneModel`.
+        is_scaled: its norms; see `AneModel`.
     """
 
     name = "ane_model"
 
-    def __init__(self, config: ModelConfig, stored: PackageWeights, contract: Contract, shrink: float = 1.0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        stored: PackageWeights,
+        contract: Contract,
+        shrink: float = 1.0,
+        is_scaled: bool = False,
+    ) -> None:
         self._num_tokens = {entry.name: entry.num_tokens for entry in contract.entries}
-        self._model = AneModel(config, contract.num_slots, stored.num_head_parts, shrink).eval()
+        self._model = AneModel(config, contract.num_slots, stored.num_head_parts, shrink, is_scaled=is_scaled).eval()
         self._model.load({name: torch.from_numpy(value) for name, value in stored.weights.items()})
 
     @torch.no_grad()

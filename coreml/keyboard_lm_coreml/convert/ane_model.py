@@ -23,6 +23,7 @@ from keyboard_lm.network.config import ModelConfig
 from keyboard_lm_coreml.convert.stored import part_bounds
 
 AXIS_LIMIT = 16_384  # longest axis of a Neural Engine op up to M3-class chips
+_SMALLEST = 2.0**-8  # divisor of a norm's values: the square of what eps becomes by it stays far from fp16's ends
 
 
 def channel_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -46,6 +47,17 @@ def head_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return F.layer_norm(both, (2 * width,), eps=eps)[:, :, :, :width] * weight  # (1, H, T, D)
 
 
+def scaled_norm(x: Tensor, weight: Tensor, eps: float, dim: int) -> Tensor:
+    """Return the RMS norm of x over an axis, scaled by weight, with squares that fit the precision of the values.
+
+    For a converter without a fused norm: the largest value divides all first, and no square is over 1.
+    """
+    largest: Tensor = x.abs().amax(dim=dim, keepdim=True).clamp_min(_SMALLEST)
+    small = x / largest  # within -1 and 1
+    inverse = ((small * small).mean(dim=dim, keepdim=True) + torch.square(eps**0.5 / largest)).rsqrt()
+    return small * inverse * weight
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Apply rotary positions to x (1, H, T, D); cos and sin are (T, D)."""
     half = x.shape[3] // 2
@@ -62,15 +74,18 @@ class AneLayer(nn.Module):
         first_row: where its 2G rows of the state begin.
         shrink: what the residual stream is divided by; see `AneModel`.
         is_blended: how the state is written; see `AneModel`.
+        is_scaled: how norms are written; see `AneModel`.
     """
 
-    def __init__(self, config: ModelConfig, layer: int, first_row: int, shrink: float, is_blended: bool) -> None:
+    def __init__(
+        self, config: ModelConfig, layer: int, first_row: int, shrink: float, is_blended: bool, is_scaled: bool
+    ) -> None:
         super().__init__()
         dim, ffn = config.model_dim, config.ffn_dims[layer]
         self.num_query_heads, self.num_kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
         self.head_dim, self.num_tokens, self.first_row = config.head_dim, 1, first_row
         self.ffn_dim = ffn
-        self.shrink, self.is_blended = shrink, is_blended
+        self.shrink, self.is_blended, self.is_scaled = shrink, is_blended, is_scaled
         self.head_eps = config.rms_norm_eps
         self.eps = config.rms_norm_eps / shrink**2
         num_normed = self.num_query_heads + self.num_kv_heads
@@ -85,16 +100,21 @@ class AneLayer(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, state: Tensor, start: Tensor) -> Tensor:
         x = x + self.out_proj(self._shrunk(self._attend(x, cos, sin, mask, state, start)))  # (1, C, 1, T)
-        both = self.proj_1(channel_norm(x, self.ffn_norm, self.eps))  # (1, 2F, 1, T)
+        both = self.proj_1(self._channel_norm(x, self.ffn_norm))  # (1, 2F, 1, T)
         gated = F.silu(both[:, : self.ffn_dim]) * self._shrunk(both[:, self.ffn_dim :])  # (1, F, 1, T)
         added: Tensor = self.proj_2(gated)  # (1, C, 1, T)
         return x + added
 
     def _attend(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, state: Tensor, start: Tensor) -> Tensor:
         heads, kv_heads, width, length = self.num_query_heads, self.num_kv_heads, self.head_dim, self.num_tokens
-        qkv = self.qkv_proj(channel_norm(x, self.attn_norm, self.eps))  # (1, (H+2G) D, 1, T)
+        qkv = self.qkv_proj(self._channel_norm(x, self.attn_norm))  # (1, (H+2G) D, 1, T)
         qkv = qkv.view(1, heads + 2 * kv_heads, width, length).transpose(2, 3)  # (1, H+2G, T, D)
-        qk = rotate(head_norm(qkv[:, : heads + kv_heads], self.qk_norm, self.head_eps), cos, sin)  # (1, H+G, T, D)
+        qk = qkv[:, : heads + kv_heads]  # (1, H+G, T, D)
+        if self.is_scaled:
+            qk = scaled_norm(qk, self.qk_norm, self.head_eps, dim=3)  # (1, H+G, T, D)
+        else:
+            qk = head_norm(qk, self.qk_norm, self.head_eps)  # (1, H+G, T, D)
+        qk = rotate(qk, cos, sin)  # (1, H+G, T, D)
         new = torch.cat((qk[:, heads:], qkv[:, heads + kv_heads :]), dim=1)  # (1, 2G, T, D)
         keys_end, values_end = self.first_row + kv_heads, self.first_row + 2 * kv_heads
         self._write(state, new, start)
@@ -106,6 +126,9 @@ class AneLayer(nn.Module):
         mixed = weights.view(1, kv_heads, heads // kv_heads * length, slots) @ values  # (1, G, H/G T, D)
         mixed = mixed.view(1, heads, length, width).transpose(2, 3)  # (1, H, D, T)
         return mixed.reshape(1, heads * width, 1, length)  # (1, H D, 1, T)
+
+    def _channel_norm(self, x: Tensor, weight: Tensor) -> Tensor:
+        return scaled_norm(x, weight, self.eps, dim=1) if self.is_scaled else channel_norm(x, weight, self.eps)
 
     def _write(self, state: Tensor, new: Tensor, start: Tensor) -> None:
         # Puts new (1, 2G, T, D) into the slots of this layer's rows from `start` on.
@@ -147,6 +170,7 @@ class AneModel(nn.Module):
             it, so the function stays the same.
         is_blended: write the state by a product with one-hot rows, which `torch.export` takes, in place of a slice
             that begins at a computed slot.
+        is_scaled: divide what a norm squares by its largest value, for a converter that has no fused norm.
 
     Attributes:
         kv_cache: the state, (1, rows of all layers, S, D); fp32 here, fp16 in the package.
@@ -162,17 +186,18 @@ class AneModel(nn.Module):
         num_head_parts: int = 1,
         shrink: float = 1.0,
         is_blended: bool = False,
+        is_scaled: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
-        self.shrink = shrink
+        self.shrink, self.is_scaled = shrink, is_scaled
         self.tables = nn.ModuleList(
             nn.Embedding(stop - start, config.model_dim)
             for start, stop in part_bounds(config.vocab_size, num_head_parts)
         )
         first_rows = [2 * sum(config.num_kv_heads[:layer]) for layer in range(config.num_transformer_layers)]
         self.layers = nn.ModuleList(
-            AneLayer(config, layer, row, shrink, is_blended) for layer, row in enumerate(first_rows)
+            AneLayer(config, layer, row, shrink, is_blended, is_scaled) for layer, row in enumerate(first_rows)
         )
         self.norm = nn.Parameter(torch.ones(1, config.model_dim, 1, 1))
         self.register_buffer("kv_cache", torch.zeros(state_shape(config, num_slots)))
@@ -196,7 +221,8 @@ class AneModel(nn.Module):
             x = layer(x, cos, sin, mask, self.kv_cache, start)  # (1, C, 1, T)
         if row is not None:
             x = (x * row[:, :, None]).sum(dim=3, keepdim=True)  # (1, C, 1, 1)
-        x = channel_norm(x, self.norm, self.config.rms_norm_eps / self.shrink**2)  # (1, C, 1, T or 1)
+        norm, eps = self.norm, self.config.rms_norm_eps / self.shrink**2
+        x = scaled_norm(x, norm, eps, dim=1) if self.is_scaled else channel_norm(x, norm, eps)  # (1, C, 1, T or 1)
         hidden = x[:, :, 0].transpose(1, 2)  # (1, T or 1, C)
         parts = [F.linear(hidden, table) for table in self._parts]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)  # (1, T or 1, V)

@@ -1,6 +1,6 @@
 """The folder that an app takes: the package with all that is needed to use it, and a manifest with checksums.
 
-    keyboard-lm.mlpackage    the network
+    keyboard-lm.mlpackage    the network; keyboard-lm.aimodel in Core AI's format
     config.json              its shape
     tokenizer.model          SentencePiece model
     proper_nouns.txt         the text form's true-case list
@@ -10,7 +10,8 @@
     LICENCE.txt              of the model and the data
     manifest.json            what this is, and size and SHA-256 of every other file
 
-It is also a checkpoint folder without weights: `keyboard-lm suggest --backend coreml --model FOLDER` runs it.
+It is also a checkpoint folder without weights: `keyboard-lm suggest --backend coreml --model FOLDER` runs it (or
+`--backend coreai`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from keyboard_lm_coreml.package import names
 from keyboard_lm_coreml.package.contract import Contract
 
 PACKAGE_NAME = "keyboard-lm.mlpackage"
+ASSET_NAME = "keyboard-lm.aimodel"
 MANIFEST_FILE = "manifest.json"
 LICENCE_FILE = "LICENCE.txt"
 LANGUAGE_FOLDER = "language"
@@ -56,14 +58,20 @@ def write_companions(folder: Path, checkpoint: Checkpoint, language: str = "en")
 
 
 def write_manifest(
-    folder: Path, checkpoint: Checkpoint, contract: Contract, recipe: Recipe, target: str, language: str = "en"
+    folder: Path,
+    checkpoint: Checkpoint,
+    contract: Contract,
+    recipe: Recipe,
+    target: str,
+    language: str = "en",
+    package: str = PACKAGE_NAME,
 ) -> None:
-    """Write `manifest.json` over all files that lie in a bundle."""
+    """Write `manifest.json` over all files that lie in a bundle; `package` is the network's."""
     tokenizer = checkpoint.tokenizer
     values = {
         "bundle_format": BUNDLE_FORMAT,
         "keyboard_lm_version": __version__,
-        "package": PACKAGE_NAME,
+        "package": package,
         names.META_FORMAT: names.PACKAGE_FORMAT,
         "target": target,
         "recipe": recipe.name,

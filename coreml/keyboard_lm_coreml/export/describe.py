@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyboard_lm import __version__
 from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.config import ModelConfig
 from keyboard_lm_coreml.convert.convert import import_coremltools
 from keyboard_lm_coreml.convert.recipe import Recipe
 from keyboard_lm_coreml.package import names
@@ -27,6 +28,15 @@ _SENTENCES: Mapping[str, str] = {
 }
 
 
+def sentence(config: ModelConfig, contract: Contract) -> str:
+    """Return what a network is, in one sentence."""
+    return (
+        f"Next-word prediction for a keyboard: OpenELM, {config.num_parameters / 1e6:.1f} M parameters, "
+        f"{config.num_transformer_layers} layers of {config.model_dim}, {config.vocab_size} pieces, "
+        f"{contract.num_slots} slots."
+    )
+
+
 def describe(path: Path, checkpoint: Checkpoint, contract: Contract, recipe: Recipe, target: str) -> None:
     """Write a package's metadata into it: the model, its licence and digests, a sentence for each feature.
 
@@ -41,11 +51,7 @@ def describe(path: Path, checkpoint: Checkpoint, contract: Contract, recipe: Rec
     spec = tools.utils.load_spec(str(path))
     config = checkpoint.config
     about = spec.description.metadata
-    about.shortDescription = (
-        f"Next-word prediction for a keyboard: OpenELM, {config.num_parameters / 1e6:.1f} M parameters, "
-        f"{config.num_transformer_layers} layers of {config.model_dim}, {config.vocab_size} pieces, "
-        f"{contract.num_slots} slots."
-    )
+    about.shortDescription = sentence(config, contract)
     about.author, about.license, about.versionString = _AUTHOR, LICENCE, __version__
     values = {
         names.META_FORMAT: str(names.PACKAGE_FORMAT),

@@ -101,10 +101,10 @@ def export_bundle(
     config = checkpoint.config
     contract = plan_contract(config, options)
     num_parts = head_parts(config, options.is_head_split)
-    _check_place(folder)
+    check_place(folder)
     import_coremltools()
     on_stage("reading the checkpoint")
-    activations = _look(checkpoint, on_stage)
+    activations = look(checkpoint, on_stage)
     on_stage(f"storing weights by {options.recipe.name}")
     stored = store_weights(config, checkpoint.weights(), options.recipe, activations, num_parts)
     shrink = shrink_for(activations.largest)
@@ -121,7 +121,7 @@ def export_bundle(
         write_companions(draft, checkpoint)
         write_manifest(draft, checkpoint, contract, options.recipe, options.target)
     return ExportReport(
-        folder, _num_bytes(folder / PACKAGE_NAME), _num_bytes(folder), options.recipe.name, contract.num_slots,
+        folder, num_bytes(folder / PACKAGE_NAME), num_bytes(folder), options.recipe.name, contract.num_slots,
         tuple(entry.name for entry in contract.entries), time.perf_counter() - began, rungs,
     )  # fmt: skip
 
@@ -196,14 +196,19 @@ def _entry(name: str) -> Entry:
     return Entry(name, tokens, name.startswith("prefill"))
 
 
-def _look(checkpoint: Checkpoint, on_stage: Callable[[str], None]) -> Activations:
+def look(checkpoint: Checkpoint, on_stage: Callable[[str], None]) -> Activations:
+    """Return what a network's activations look like on text that it samples from itself."""
     model = load_model(checkpoint)
     on_stage("looking at its activations")
     return measure(model, checkpoint.tokenizer.bos_id)
 
 
-def _check_place(folder: Path) -> None:
-    # Only what an export wrote is replaced.
+def check_place(folder: Path) -> None:
+    """Raise if a bundle may not be written there: only what an export wrote is replaced.
+
+    Raises:
+        ConfigError: something else is there.
+    """
     if folder.exists() and not (folder / MANIFEST_FILE).is_file() and not _is_empty(folder):
         raise ConfigError(f"{folder}: exists and is no bundle of an earlier export; choose another folder")
 
@@ -212,5 +217,6 @@ def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
-def _num_bytes(folder: Path) -> int:
+def num_bytes(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

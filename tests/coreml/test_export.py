@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 from keyboard_lm_coreml.check.ladder import AneRunner, check_package, require_passed, walk  # noqa: E402
 from keyboard_lm_coreml.check.package_weights import PackageWeights, read_weights  # noqa: E402
-from keyboard_lm_coreml.convert import convert  # noqa: E402
 from keyboard_lm_coreml.convert.activations import measure  # noqa: E402
+from keyboard_lm_coreml.convert.convert import convert  # noqa: E402
 from keyboard_lm_coreml.convert.recipe import Recipe, Rule, shipped_recipe  # noqa: E402
 from keyboard_lm_coreml.convert.stored import store_weights  # noqa: E402
 from keyboard_lm_coreml.execute.backend import CoreMLBackend  # noqa: E402

@@ -14,6 +14,7 @@ import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
 from keyboard_lm.bench.cold_start import measure_cold_start
+from keyboard_lm.cli.eval_swipe import run_swipe
 from keyboard_lm.cli.report import comparison_json, comparison_tables, cost_table, evaluation_tables
 from keyboard_lm.errors import DataError
 from keyboard_lm.evaluation.cost import NUM_SLOTS, measure_cost
@@ -22,16 +23,18 @@ from keyboard_lm.evaluation.noise import LEVELS
 from keyboard_lm.evaluation.plots import check_drawable, draw
 from keyboard_lm.evaluation.results import ALL, Evaluation, compare
 from keyboard_lm.evaluation.runner import EvaluationPlan, Journal, Results, run
+from keyboard_lm.evaluation.swipe_data import Half
 from keyboard_lm.evaluation.tasks import TASKS, task_for
 from keyboard_lm.evaluation.texts import SHIPPED, EvaluationText, load_texts, sample, shipped_texts
 from keyboard_lm.files import write_file_whole
 from keyboard_lm.network.checkpoint import bundled_folder
+from keyboard_lm.touch.layout import layout_names
 
-COST, EVERYTHING = "cost", "all"
+COST, SWIPE, EVERYTHING = "cost", "swipe", "all"
 
 
 @click.command()
-@click.argument("tasks", nargs=-1, type=click.Choice([*TASKS, COST, EVERYTHING]), metavar="[TASK]...")
+@click.argument("tasks", nargs=-1, type=click.Choice([*TASKS, COST, SWIPE, EVERYTHING]), metavar="[TASK]...")
 @click.option(
     "--data",
     multiple=True,
@@ -47,6 +50,8 @@ COST, EVERYTHING = "cost", "all"
 @click.option("--bits", type=click.Choice(["4", "8", "16", "32"]), default="4", show_default=True, help="Of the graph.")
 @click.option("--slots", type=click.IntRange(1, 20), multiple=True, help="Bar length for savings.  [default: 1, 3, 5]")
 @click.option("--errors", type=click.Choice(LEVELS), help="How the typist types.  [default: each task's usual]")
+@click.option("--half", type=click.Choice(["tuning", "reporting"]), help="Of recorded swipes, by the hash of the word.")
+@click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True, help="Of swipes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Messages of each text, from all over it.  [default: all]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one for each core]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -70,6 +75,8 @@ def command(
     bits: str,
     slots: tuple[int, ...],
     errors: str | None,
+    half: Half | None,
+    layout: str,
     limit: int | None,
     jobs: int | None,
     seed: int,
@@ -84,8 +91,9 @@ def command(
     next-word: the word that was written among the first 1, 3, 5 offered before it. completion: the same while it is
     typed. savings: keys that a typist saves who looks before every key. autocorrect: what a space mends and breaks.
     inline: text offered ahead of the cursor. language-model: bits per byte. cost: time of each keystroke, memory.
-    Without TASK, all but cost, whose figures no second run repeats; "all" is all of them. docs/evaluation.md defines
-    each figure.
+    swipe, by itself: words read from paths, recorded ones (--data FILE, docs/swipe.md) or drawn over the shipped texts.
+    Without TASK, all but cost, whose figures no second run repeats, and swipe; "all" is cost as well.
+    docs/evaluation.md defines each figure.
 
     An evaluation that is stopped goes on where it was when the same command is given again.
     """
@@ -95,6 +103,11 @@ def command(
         before, after = (Evaluation.load(path) for path in compared)
         tables = compare(before, after)
         click.echo(comparison_json(tables) if as_json else comparison_tables(before, after, tables))
+        return
+    if SWIPE in tasks:
+        if set(tasks) != {SWIPE} or output or plot:
+            raise click.UsageError("swipe is measured by itself, with --data, --half, --layout, --limit and --json")
+        run_swipe(data, model, backend, int(bits), limit, seed, half, layout, as_json)
         return
     texts = _texts(data, limit)
     slots = tuple(sorted(set(slots))) or (1, 3, 5)

@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Type on a phone in the terminal.
 
-    Type as on a keyboard, or click the keys. Tab takes the ghost text, or the first slot where there is none; the right
+    Type as on a keyboard, click the keys, or draw a word over them with the mouse button held (where the terminal
+    reports motion). Tab takes the ghost text, or the first slot where there is none; the right
     arrow takes one word of it. 1 to 3 take a slot; digits are typed after F3, which shows them on the keys. Enter sends
     the message, F2 changes the device whose time is estimated, Esc quits.
 

@@ -32,7 +32,7 @@ from keyboard_lm.keyboard.swiped import SwipeSource
 from keyboard_lm.keyboard.why import Explained, explained
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.personal.store import PersonalStore
-from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
+from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeFinder, SwipeOptions
 from keyboard_lm.text.form import TextForm
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout
@@ -91,7 +91,7 @@ class SuggesterParts:
     candidates: CandidateSearch
     corrector: Corrector
     offer_filter: OfferFilter
-    swipes: SwipeDecoder
+    swipes: SwipeFinder
 
     @classmethod
     def make(

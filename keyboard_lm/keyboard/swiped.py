@@ -9,7 +9,7 @@ from keyboard_lm.decoding.word_scores import Tokens, WordScorer
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.keyboard.place import Place
 from keyboard_lm.keyboard.ranking import log
-from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeDecoder
+from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeFinder
 from keyboard_lm.text.form import TextForm, is_word
 from keyboard_lm.touch.path import PathPoint
 
@@ -28,7 +28,7 @@ class SwipeSource:
     """
 
     def __init__(
-        self, decoder: SwipeDecoder, own: Own | None, scorer: WordScorer, form: TextForm, frequency_mix: float
+        self, decoder: SwipeFinder, own: Own | None, scorer: WordScorer, form: TextForm, frequency_mix: float
     ) -> None:
         self._decoder = decoder
         self._own = own

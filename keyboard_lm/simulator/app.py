@@ -142,6 +142,11 @@ class Simulator(App[None]):
             case "send":
                 self.action_send()
 
+    def on_keyboard_swiped(self, event: Keyboard.Swiped) -> None:
+        """Swipe a word; digits and signs are not swiped."""
+        if self._page == "letters":
+            self._after(lambda: self._phone.swipe(event.path))
+
     def on_suggestion_bar_chosen(self, event: SuggestionBar.Chosen) -> None:
         """Take the slot."""
         self._after(lambda: self._phone.accept_slot(event.number))

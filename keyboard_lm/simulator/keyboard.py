@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from keyboard_lm.simulator.keys import Key, KeyPage
 from keyboard_lm.touch.layout import SPACE, Tap
+from keyboard_lm.touch.path import MAX_POINTS, PathPoint, is_tap
 
 _KEY, _LIKELY, _OTHER = Color.parse("#3b4252"), Color.parse("#1aa37a"), Color.parse("#2b303b")
 _PRESSED = Color.parse("#88c0d0")
@@ -46,6 +47,16 @@ class Keyboard(Widget):
         tap: Tap | None
         is_double: bool
 
+    @dataclass
+    class Swiped(Message):
+        """The pointer was drawn over letters.
+
+        Attributes:
+            path: from where it came down to where it was lifted.
+        """
+
+        path: tuple[PathPoint, ...]
+
     def __init__(self, page: KeyPage, clock: Callable[[], float]) -> None:
         super().__init__(id="keyboard")
         self._page = page
@@ -53,6 +64,8 @@ class Keyboard(Widget):
         self._letters: dict[str, float] = {}
         self._shift = "off"
         self._last: tuple[Key, float] | None = None
+        self._path: list[PathPoint] = []  # while the pointer is down on letters
+        self._trail: set[tuple[int, int]] = set()  # cells, (column, line)
         self._unit = self._height = 1
 
     def fit(self, columns: int, lines: int) -> int:
@@ -82,11 +95,46 @@ class Keyboard(Widget):
         return int((key.left + key.right) / 2 * self._unit), int((key.row + 0.5) * self._height)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Report the key that was touched."""
-        place = self.place_of(int(event.x), int(event.y))
-        key = self._page.key_at(place)
+        """Report the key that was touched; a letter is reported when it is let go, for it may begin a swipe."""
+        key = self._page.key_at(self.place_of(int(event.x), int(event.y)))
         if key is None or event.button != 1:
             return
+        if key.has_place and key.label != SPACE:
+            self._path = []
+            self._draw_to(event)
+            self.capture_mouse()
+        else:
+            self._report(key, self.place_of(int(event.x), int(event.y)))
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Draw on, as far as the terminal reports motion."""
+        if self._path:
+            self._draw_to(event)
+            self.refresh()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Report the swipe, or the letter that the pointer stayed on."""
+        if not self._path:
+            return
+        self._draw_to(event)
+        path, self._path, self._trail = tuple(self._path), [], set()
+        self.release_mouse()
+        self.refresh()
+        first = Tap(path[0].x, path[0].y)
+        key = self._page.key_at(first)
+        if not is_tap(path):
+            self.post_message(self.Swiped(path))
+        elif key is not None:
+            self._report(key, first)
+
+    def _draw_to(self, event: events.MouseEvent) -> None:
+        column, line = int(event.x), int(event.y)
+        place = self.place_of(column, line)
+        if len(self._path) < MAX_POINTS:
+            self._path.append(PathPoint(place.x, place.y, self._clock() * 1000))
+        self._trail.add((column, line))
+
+    def _report(self, key: Key, place: Tap) -> None:
         now = self._clock()
         is_double = self._last is not None and self._last[0] == key and now - self._last[1] < _DOUBLE_S
         self._last = None if is_double else (key, now)
@@ -95,6 +143,9 @@ class Keyboard(Widget):
     def render(self) -> Text:
         """Draw all keys."""
         lines = [self._line(row, part) for row in range(len(self._page.rows)) for part in range(self._height)]
+        for column, number in self._trail:
+            if 0 <= number < len(lines) and column >= 0:
+                lines[number].stylize(Style(bgcolor=_PRESSED.rich_color), column, column + 1)
         return Text("\n", no_wrap=True).join(lines)
 
     def _line(self, row: int, part: int) -> Text:

@@ -16,6 +16,7 @@ from keyboard_lm.keyboard.events import (
     GhostAccepted,
     ShiftPressed,
     SlotAccepted,
+    Swiped,
     TextChanged,
     Typed,
 )
@@ -24,6 +25,7 @@ from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.text.graphemes import cluster_start, is_break
 from keyboard_lm.touch.layout import Layout, Tap, load_layout
+from keyboard_lm.touch.path import PathPoint
 
 
 class Phone:
@@ -131,6 +133,15 @@ class Phone:
     def type(self, char: str, tap: Tap | None = None) -> None:
         """Press a key, touched at `tap`."""
         self._press(Typed(char, tap))
+
+    def swipe(self, path: tuple[PathPoint, ...]) -> None:
+        """Swipe a word; where none fits nothing happens."""
+        before = self.text
+        self._session.apply(Swiped(path))
+        if self.text != before:
+            self.num_keys += 1
+            self._look()
+            self.host_ms.append(self.answer.host_ms)
 
     def backspace(self) -> None:
         """Press backspace."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from keyboard_lm.swipe.beam import Beam, BeamOptions
 from keyboard_lm.swipe.evidence import Emissions, PathModel
@@ -46,6 +46,14 @@ class SwipeCandidate(NamedTuple):
     text: str
     log_likelihood: float
     log_frequency: float
+
+
+class SwipeFinder(Protocol):
+    """Whatever finds words for paths."""
+
+    def find(self, points: Sequence[PathPoint]) -> list[SwipeCandidate]:
+        """Return the words that a path may have meant, most promising first."""
+        ...
 
 
 class SwipeDecoder:

@@ -74,6 +74,32 @@ async def touch(pilot: Pilot[None], label: str) -> None:
     await pilot.pause()
 
 
+async def swipe(pilot: Pilot[None], word: str) -> None:
+    keyboard: Any = pilot.app.query_one("#keyboard")
+    places = [keyboard.cell_of(letter) for letter in word]
+    await pilot.mouse_down("#keyboard", offset=places[0])
+    for (x1, y1), (x2, y2) in pairwise(places):
+        for i in range(1, 5):
+            await pilot.hover("#keyboard", offset=(x1 + (x2 - x1) * i // 4, y1 + (y2 - y1) * i // 4))
+    await pilot.mouse_up("#keyboard", offset=places[-1])
+    await pilot.pause()
+
+
+def test_words_are_drawn_with_the_mouse(phone: Phone) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await swipe(pilot, "thank")
+        assert phone.text == "Thank "
+        await swipe(pilot, "you")
+        assert phone.text == "Thank you "
+        assert {slot.kind for slot in phone.answer.slots} == {"swiped"}
+        assert phone.answer.slots[0].text in drawn(pilot, "#bar")
+        await pilot.press("backspace")
+        assert phone.text == "Thank "
+
+    play(phone, steps, clock=count(step=0.02).__next__)
+    assert phone.num_keys == 3
+
+
 def test_typed_letters_are_shown_and_change_the_bar(phone: Phone) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await write(pilot, "h")

@@ -120,8 +120,8 @@ class OnnxBackend:
         check_tree(self, token_ids, parents)
         num_new = len(token_ids)
         positions = self._length + np.array(tree_depths(parents))  # (N,)
-        # With nothing cached, GroupQueryAttention ignores the positions it is given (ONNX Runtime 1.32), so a tree
-        # without context stands behind one hidden slot.
+        # With nothing cached, GroupQueryAttention takes the first token's position and counts on from it, whatever the
+        # others' are (ONNX Runtime 1.32), so a tree without context stands behind one hidden slot.
         start = max(self._length, 1)
         bias = np.zeros((num_new, start + num_new), np.float32)  # (N, L)
         bias[:, self._length : start] = -np.inf

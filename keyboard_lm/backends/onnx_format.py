@@ -23,6 +23,8 @@ META_TOKENIZER = "tokenizer_digest"
 META_BITS = "bits"
 META_BLOCK_SIZE = "block_size"
 
+HEAD_MULTIPLE = 16  # of head_dim: GroupQueryAttention with a rotation takes no other (ONNX Runtime 1.32, CPU)
+
 BITS = (4, 8, 16, 32)  # 16 and 32 compute in fp32: they are oracles
 
 

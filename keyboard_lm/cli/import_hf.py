@@ -19,6 +19,7 @@ def command(folder: Path, output: Path | None, tokenizer: Path | None, as_json: 
     270M to 3B, base and instruct; every tensor's shape is checked. The published folders have no tokenizer: Llama 2's
     tokenizer.model has to be put there, or named.
     """
+    from keyboard_lm.backends.onnx_format import HEAD_MULTIPLE
     from keyboard_lm.export.hf import import_folder
 
     path = output or Path(f"{folder.resolve().name}-checkpoint")
@@ -31,4 +32,10 @@ def command(folder: Path, output: Path | None, tokenizer: Path | None, as_json: 
         f"{path}: {config.num_parameters / 1e6:,.1f} M parameters, {config.num_transformer_layers} layers of "
         f"{config.model_dim}, {config.vocab_size:,} pieces"
     )
+    if config.head_dim % HEAD_MULTIPLE:
+        click.echo(
+            f'next: keyboard-lm suggest --model {path} --backend torch "I am going" (ONNX Runtime has no attention for '
+            f"heads of width {config.head_dim})"
+        )
+        return
     click.echo(f'next: keyboard-lm export-onnx {path}, then keyboard-lm suggest --model {path} "I am going"')

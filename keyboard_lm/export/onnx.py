@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.backends.onnx import OnnxBackend
 from keyboard_lm.backends.protocol import ROOT, tree_depths, tree_visibility
-from keyboard_lm.errors import CheckpointError
+from keyboard_lm.errors import CheckpointError, ConfigError
 from keyboard_lm.export.onnx_graph import Matrix, build_graph
 from keyboard_lm.network.checkpoint import Checkpoint, Weights
 from keyboard_lm.network.config import ModelConfig
@@ -75,8 +75,15 @@ def export_graph(
     Raises:
         CheckpointError: the weights are missing or do not fit, or the graph would be too large for one file, or does
             not compute what it should.
+        ConfigError: ONNX Runtime has no attention for heads of this width.
         MissingExtraError: onnx or safetensors is not installed.
     """
+    width = checkpoint.config.head_dim
+    if width % names.HEAD_MULTIPLE:
+        raise ConfigError(
+            f"{checkpoint.folder}: heads of width {width} are no multiple of {names.HEAD_MULTIPLE}, which ONNX "
+            "Runtime's attention needs; run this model with --backend torch, or mlx"
+        )
     weights = checkpoint.weights()
     stored = store_weights(weights, bits, block_size)
     metadata = {

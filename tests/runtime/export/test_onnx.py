@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -16,10 +17,10 @@ from keyboard_lm.backends import load_backend, onnx_format
 from keyboard_lm.backends.onnx import OnnxBackend
 from keyboard_lm.backends.protocol import ROOT
 from keyboard_lm.cli import main
-from keyboard_lm.errors import CheckpointError, MissingExtraError
+from keyboard_lm.errors import CheckpointError, ConfigError, MissingExtraError
 from keyboard_lm.export import onnx as onnx_export
 from keyboard_lm.export import onnx_graph
-from keyboard_lm.network.checkpoint import ONNX_INT4_FILE, Checkpoint, add_file
+from keyboard_lm.network.checkpoint import ONNX_INT4_FILE, Checkpoint, add_file, save_checkpoint
 
 torch = pytest.importorskip("torch")
 
@@ -158,6 +159,47 @@ def test_missing_onnx_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keyboard_lm.export.onnx_graph")
     with pytest.raises(MissingExtraError, match=r"keyboard-lm\[onnx\]"):
         import keyboard_lm.export.onnx_graph  # noqa: F401
+
+
+@pytest.mark.parametrize(("width", "is_possible"), [(8, False), (24, False), (40, False), (48, True), (100, False)])
+def test_heads_that_the_runtime_has_no_attention_for_are_one_error(
+    make_checkpoint, tiny_config, tmp_path: Path, width: int, is_possible: bool
+) -> None:
+    checkpoint = make_checkpoint(tmp_path / "model", dataclasses.replace(tiny_config, head_dim=width))
+    if is_possible:
+        assert onnx_export.export_graph(checkpoint)[1].error < 0.2
+        return
+    with pytest.raises(ConfigError, match=f"heads of width {width} are no multiple of 16.*--backend torch"):
+        onnx_export.export_graph(checkpoint)
+    assert load_backend("torch", checkpoint).prefill([1, 2]).any()  # what the message advises
+    parameters = onnx_format.GRAPH_FORMAT, onnx_format.META_FORMAT
+    graph = onnx_graph.build_graph(checkpoint.config, checkpoint.weights(), {parameters[1]: str(parameters[0])})
+    with pytest.raises(Exception, match="head_size"):  # a runtime that can is a reason to lift the limit
+        OnnxBackend(graph, checkpoint.config, num_threads=1).prefill([1, 2])
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_int8_activations_hide_a_nan_that_the_export_finds(make_checkpoint, tmp_path: Path, bits: int) -> None:
+    # ONNX Runtime 1.32: a check of finite logits would pass.
+    checkpoint = make_checkpoint(tmp_path / "model")
+    weights = checkpoint.weights()
+    weights["transformer.layers.0.attn_norm.weight"][3] = np.nan
+    stored = onnx_export.store_weights(weights, bits)
+    graph = onnx_graph.build_graph(checkpoint.config, stored, {onnx_format.META_FORMAT: str(onnx_format.GRAPH_FORMAT)})
+    assert np.isfinite(OnnxBackend(graph, checkpoint.config, num_threads=1).prefill([1, 5, 9])).all()
+    broken = save_checkpoint(tmp_path / "broken", checkpoint.config, checkpoint.tokenizer, weights, {})
+    with pytest.raises(CheckpointError, match="computes something else than its weights"):
+        onnx_export.export_graph(broken, bits)
+
+
+def test_a_first_prompt_counts_on_from_its_first_position(tiny_checkpoint: Path) -> None:
+    # Why a tree behind nothing stands behind a hidden slot: ONNX Runtime 1.32 does not look at the other positions.
+    checkpoint = Checkpoint.load(tiny_checkpoint)
+    backend = OnnxBackend.load(checkpoint, num_threads=1, bits=32)
+    ids, rows = [1, 5, 9, 40], np.array([3])
+    expected = backend.prefill(ids)
+    for positions in ([0, 9, 9, 9], [0, 0, 0, 0]):
+        np.testing.assert_array_equal(backend._run(ids, np.array(positions), 0, None, rows)[0], expected)
 
 
 def test_too_large_a_graph_is_refused(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

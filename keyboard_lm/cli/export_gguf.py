@@ -20,7 +20,8 @@ from keyboard_lm.network import checkpoint as checkpoints
 def command(checkpoint: Path | None, output: Path | None, kind: str, as_json: bool) -> None:
     """Write CHECKPOINT (by default the bundled model) as a GGUF file.
 
-    llama.cpp cannot cut text into pieces that hold the space behind a word: give it token ids.
+    Text that llama.cpp is given should be in the text form (docs/text.md) and end in a space: the pieces hold the
+    space behind a word, and the last word's is missing otherwise.
     """
     from keyboard_lm.export.gguf import export_file
 
@@ -29,4 +30,9 @@ def command(checkpoint: Path | None, output: Path | None, kind: str, as_json: bo
     path = output or Path(f"{name}-{kind}.gguf")
     num_bytes = export_file(source, path, kind)
     report = {"file": str(path), "type": kind, "num_bytes": num_bytes}
-    click.echo(json.dumps(report) if as_json else f"{path}: {num_bytes / 1e6:.1f} MB, {kind}")
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    click.echo(f"{path}: {num_bytes / 1e6:.1f} MB, {kind}")
+    if not source.tokenizer.is_prefix_space:
+        click.echo("prompts: in the text form (docs/text.md), a space at the end; without it none gets the right ids")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.torch import TorchBackend
 from keyboard_lm.cli import main
-from keyboard_lm.errors import CheckpointError, ConfigError
+from keyboard_lm.errors import CheckpointError, ConfigError, WriteError
 from keyboard_lm.evaluation.parity import compare, logits_of, measure, prompts
 from keyboard_lm.evaluation.texts import shipped_texts
 from keyboard_lm.export import gguf, mlx
@@ -78,12 +79,42 @@ def test_llama_cpp_computes_what_the_weights_say(checkpoint: Checkpoint, tmp_pat
     assert row.mean_kl_nats < {"f16": 1e-3, "q8_0": 1e-2, "q4_0": 0.5}[kind]
 
 
+def test_llama_cpp_cuts_text_that_ends_in_a_space_into_our_pieces(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    llama = pytest.importorskip("xllamacpp", reason="xllamacpp, llama.cpp with its server, is not installed")
+    gguf.export_file(checkpoint, tmp_path / "model.gguf", "f16")
+    params = llama.CommonParams()
+    params.model.path = str(tmp_path / "model.gguf")
+    params.n_ctx, params.n_parallel, params.cpuparams.n_threads, params.warmup = 128, 1, 1, False
+    server = llama.Server(params)
+
+    def ids(text: str) -> list[int]:
+        content = json.dumps({"content": text, "add_special": True}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{server.listening_address}/tokenize", content, headers)
+        with urllib.request.urlopen(request) as answer:
+            found: list[int] = json.load(answer)["tokens"]
+        return found
+
+    tokenizer = checkpoint.tokenizer
+    messages = [message for text in shipped_texts() for document in text.documents for message in document][::97]
+    known = [
+        message for message in messages if tokenizer.pieces.index("<unk>") not in tokenizer.encode_message(message)
+    ]
+    assert len(known) > 10
+    for message in known:
+        form = tokenizer.form.encode(message)
+        expected = [tokenizer.bos_id, *tokenizer.encode_message(message)[:-1]]
+        assert ids(form + " ") == expected
+        assert ids(form) != expected  # what the command's last line is about
+
+
 def test_a_gguf_file_is_whole_or_not_there(checkpoint: Checkpoint, tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     with pytest.raises(ConfigError, match="q5"):
         gguf.export_file(checkpoint, tmp_path / "x.gguf", "q5")
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         gguf.export_file(checkpoint, tmp_path / "file" / "x.gguf")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -18,6 +18,8 @@ COMMANDS = {
     "suggest": "Show the suggestion bar for a text.",
     "type": "Type on a phone in the terminal.",
     "learned": "Show, forget, export, import or clear what a keyboard has learned.",
+    "serve": "Serve the engine over HTTP and sockets.",
+    "serve-token": "Say who may ask a service for what.",
     "sizes": "List the model sizes.",
     "corpus": "Turn text into tokenized training shards.",
     "unpack-chat": "Make a text of the Chit-Chat data set for the keyboard's corpus.",

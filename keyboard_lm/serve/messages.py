@@ -16,6 +16,7 @@ PROTOCOL = 1
 MAX_TEXT_CHARS = 2048  # of a field, as a client reports it
 MAX_KEY_CHARS = 32  # an emoji of many parts is one key
 MAX_WORD_CHARS = 256
+MAX_PATH_POINTS = 256
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 Word = Annotated[str, Meta(max_length=MAX_WORD_CHARS)]
@@ -88,6 +89,24 @@ class KeyTyped(Struct, frozen=True, tag="typed", forbid_unknown_fields=True):
     tap: Place | None = None
 
 
+class PathPlace(Struct, frozen=True):
+    """Where a finger was, in the units of `Place`, and when: milliseconds since any moment."""
+
+    x: Coordinate
+    y: Coordinate
+    t_ms: Annotated[float, Meta(ge=0, le=1e12)]
+
+
+Path = Annotated[tuple[PathPlace, ...], Meta(min_length=1, max_length=MAX_PATH_POINTS)]
+
+
+class PathSwiped(Struct, frozen=True, tag="swiped", forbid_unknown_fields=True):
+    """A finger slid over the keys and meant a word by it; the edit holds the word, the bar what else it may be."""
+
+    revision: Revision
+    path: Path
+
+
 class Backspace(Struct, frozen=True, tag="backspaced", forbid_unknown_fields=True):
     """Backspace was pressed."""
 
@@ -156,7 +175,7 @@ class AllForgotten(Struct, frozen=True, tag="all_forgotten", forbid_unknown_fiel
 
 
 FieldEvent = (
-    KeyTyped | Backspace | ShiftKey | SlotTapped | GhostTapped | CursorPut | TextReplaced | FieldOpened
+    KeyTyped | PathSwiped | Backspace | ShiftKey | SlotTapped | GhostTapped | CursorPut | TextReplaced | FieldOpened
 )  # fmt: skip
 LearningRequest = LearnedAsked | WordForgotten | AllForgotten
 ClientMessage = Hello | FieldEvent | LearningRequest
@@ -299,6 +318,18 @@ class SuggestRequest(Struct, frozen=True, forbid_unknown_fields=True):
     num_slots: NumSlots = 3
 
 
+class SwipeRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A path over the keys behind a text; answered by a bar whose first slot is the word for the field."""
+
+    text: Text
+    path: Path
+    shift: Shift | None = None
+    revision: Revision = 0
+    language: Name = "en"
+    layout: Name = "qwerty"
+    num_slots: NumSlots = 3
+
+
 class CorrectRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A text whose words are to be corrected as a keyboard would have done while it was typed."""
 
@@ -320,6 +351,18 @@ class Corrected(Struct, frozen=True):
 
     text: str
     corrections: tuple[CorrectionAt, ...]
+
+
+class ForgetRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A learned word is to be forgotten."""
+
+    word: Word
+
+
+class Forgotten(Struct, frozen=True):
+    """Whether anything was known of a word."""
+
+    was_known: bool
 
 
 class TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):

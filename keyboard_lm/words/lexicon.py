@@ -247,14 +247,21 @@ def read_lexicon(content: bytes) -> Lexicon:
 
 
 @cache
+def language_names() -> tuple[str, ...]:
+    """Return the languages that ship with the package."""
+    folder = resources.files("keyboard_lm").joinpath("languages")
+    return tuple(sorted(file.name for file in folder.iterdir() if file.is_dir() and _LANGUAGE.fullmatch(file.name)))
+
+
+@cache
 def load_lexicon(language: str = "en") -> Lexicon:
     """Return the lexicon of a language that ships with the package.
 
     Raises:
         ConfigError: no such language; the message lists those there are.
     """
-    folder = resources.files("keyboard_lm").joinpath("languages")
-    names = sorted(file.name for file in folder.iterdir() if file.is_dir() and _LANGUAGE.fullmatch(file.name))
+    names = language_names()
     if language not in names:
         raise ConfigError(f"no language {language!r}; choose one of: {', '.join(names)}")
+    folder = resources.files("keyboard_lm").joinpath("languages")
     return read_lexicon(folder.joinpath(language, LEXICON_FILE).read_bytes())

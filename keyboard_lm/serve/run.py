@@ -1,0 +1,62 @@
+"""A service in a process of its own: one port, one event loop, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+from types import FrameType
+
+import uvicorn
+
+from keyboard_lm.errors import KeyboardLMError
+from keyboard_lm.serve.app import create_app
+from keyboard_lm.serve.service import Service
+
+_KEPT_FOR_CLOSING_S = 2.0  # of the time to end, for what comes after the sockets
+_BACKLOG = 512
+
+
+class _Server(uvicorn.Server):
+    # Says that it is not ready before it stops to accept.
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.is_ending = True
+        super().handle_exit(sig, frame)
+
+
+def run(service: Service, host: str, port: int) -> None:
+    """Serve until TERM or INT: then sockets are closed with 1012 and each session learns its last word.
+
+    Raises:
+        KeyboardLMError: the address cannot be listened on.
+    """
+    limits = service.limits
+    config = uvicorn.Config(
+        create_app(service),
+        host=host,
+        port=port,
+        ws="websockets-sansio",
+        ws_max_size=limits.frame_bytes,
+        ws_per_message_deflate=False,  # 64 KB a connection and more, for messages of a few hundred bytes
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=limits.sessions + _BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(max(1.0, limits.close_s - _KEPT_FOR_CLOSING_S)),
+    )
+    # uvicorn tells of tracebacks, whose last line may quote what was typed; what went wrong is logged by the app.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    server = _Server(config, service)
+    try:
+        server.run()
+    except SystemExit:
+        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host") from None
+    if not server.started and not service.is_ending:
+        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host")

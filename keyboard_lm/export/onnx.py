@@ -13,11 +13,13 @@ from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.backends.onnx import OnnxBackend
 from keyboard_lm.backends.protocol import ROOT, tree_depths, tree_visibility
 from keyboard_lm.errors import CheckpointError, ConfigError
+from keyboard_lm.export.inputs import InputMoments, sample_inputs
 from keyboard_lm.export.onnx_graph import Matrix, build_graph
 from keyboard_lm.network.checkpoint import Checkpoint, Weights
 from keyboard_lm.network.config import ModelConfig
 from keyboard_lm.network.reference import reference_logits
 from keyboard_lm.quantize.blockwise import BlockQuantized, quantize
+from keyboard_lm.quantize.compensate import compensated_blocks
 
 DEFAULT_BLOCK_SIZE = 32
 _MAX_BYTES = 2_000_000_000  # protobuf stops at 2 GiB
@@ -85,7 +87,7 @@ def export_graph(
             "Runtime's attention needs; run this model with --backend torch, or mlx"
         )
     weights = checkpoint.weights()
-    stored = store_weights(weights, bits, block_size)
+    stored = store_weights(weights, bits, block_size, inputs_for(checkpoint, weights, bits))
     metadata = {
         names.META_FORMAT: str(names.GRAPH_FORMAT),
         names.META_CHECKPOINT: checkpoint.digest,
@@ -119,12 +121,41 @@ def export_graph(
     )
 
 
-def store_weights(weights: Weights, bits: int, block_size: int = DEFAULT_BLOCK_SIZE) -> dict[str, Matrix]:
-    """Return the weights as a graph of `bits` stores them; vectors (norms) stay fp32."""
+def store_weights(
+    weights: Weights, bits: int, block_size: int = DEFAULT_BLOCK_SIZE, inputs: InputMoments | None = None
+) -> dict[str, Matrix]:
+    """Return the weights as a graph of `bits` stores them; vectors (norms) stay fp32.
+
+    Args:
+        weights: by name.
+        bits: 4, 8, 16 or 32.
+        block_size: weights that share a scale, at 4 and 8 bits.
+        inputs: of the matrices; without them, each weight gets the nearest level.
+    """
     if bits < 16:
-        return {n: quantize(w, bits, block_size) if w.ndim == 2 else w.astype(np.float32) for n, w in weights.items()}
+        return {
+            name: _blocks(name, weight, bits, block_size, inputs) if weight.ndim == 2 else weight.astype(np.float32)
+            for name, weight in weights.items()
+        }
     dtype = np.float16 if bits == 16 else np.float32
     return {n: w.astype(dtype if w.ndim == 2 else np.float32) for n, w in weights.items()}
+
+
+def inputs_for(checkpoint: Checkpoint, weights: Weights, bits: int) -> InputMoments | None:
+    """Return what the codes of a graph are chosen by, None where the nearest ones are best.
+
+    That is so at 8 bits, which lose nothing that can be measured, and for a network that `tune` has used to these
+    blocks: it learned with the nearest codes.
+    """
+    objective = checkpoint.record().get("objective") or {}
+    is_used_to = objective.get("name") == "tune" and objective.get("scheme") in ("both", "blocks")
+    return None if bits != 4 or is_used_to else sample_inputs(checkpoint.config, weights, checkpoint.tokenizer.bos_id)
+
+
+def _blocks(name: str, weight: NDArray[Any], bits: int, block_size: int, inputs: InputMoments | None) -> BlockQuantized:
+    if inputs is None:
+        return quantize(weight, bits, block_size)
+    return compensated_blocks(weight, bits, block_size, inputs.moments[name], inputs.num_tokens)
 
 
 def effective_weights(stored: Mapping[str, Matrix]) -> dict[str, NDArray[np.float32]]:

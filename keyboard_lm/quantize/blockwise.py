@@ -88,6 +88,13 @@ def quantize(matrix: NDArray[np.floating], bits: int, block_size: int) -> BlockQ
     return BlockQuantized(bits, block_size, num_columns, codes.reshape(*shape, block_size), scales.reshape(shape))
 
 
+def best_scales(blocks: Float32, bits: int) -> Float32:
+    """Return the scale of each block (M, block_size) that loses least at so many bits, (M,)."""
+    step = max(1, _CHUNK_WEIGHTS // blocks.shape[1])
+    parts = [_quantize_blocks(blocks[rows], 1 << bits - 1)[0] for rows in _chunks(len(blocks), step)]
+    return np.concatenate(parts)
+
+
 def _quantize_blocks(blocks: Float32, zero_point: int) -> tuple[Float32, NDArray[np.uint8]]:
     """Return scales (M,) and codes (M, block_size) of blocks (M, block_size)."""
     peaks = np.take_along_axis(blocks, np.abs(blocks).argmax(1)[:, None], 1)  # (M, 1), signed

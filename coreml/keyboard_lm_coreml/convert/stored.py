@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.quantize.compensate import compensated
 from keyboard_lm.quantize.palettes import Palettized, palettize
-from keyboard_lm_coreml.convert.compensate import compensated
 from keyboard_lm_coreml.convert.recipe import Recipe
 
 if TYPE_CHECKING:

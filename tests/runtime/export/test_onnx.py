@@ -38,7 +38,9 @@ def torch_logits(checkpoint: Checkpoint, bits: int, block_size: int = 32) -> tup
     from keyboard_lm.backends.torch import TorchBackend
     from keyboard_lm.network.model import OpenELM
 
-    stored = onnx_export.store_weights(checkpoint.weights(), bits, block_size)
+    weights = checkpoint.weights()
+    inputs = onnx_export.inputs_for(checkpoint, weights, bits)
+    stored = onnx_export.store_weights(weights, bits, block_size, inputs)
     model = OpenELM(checkpoint.config)
     model.load_state_dict({n: torch.from_numpy(w) for n, w in onnx_export.effective_weights(stored).items()})
     backend = TorchBackend(model)

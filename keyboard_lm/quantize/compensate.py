@@ -1,4 +1,4 @@
-"""Choosing which entry of its look-up table each weight gets, so that errors make up for each other.
+"""Choosing the code of each weight, of a look-up table or of a block, so that errors make up for each other.
 
 A weight's rounding error changes the outputs by the input it multiplies, and inputs go together: what one column does
 to the outputs, those after it can undo for the most part. Columns are rounded one after the other, and each error is
@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from keyboard_lm.quantize.blockwise import BlockQuantized, best_scales
 from keyboard_lm.quantize.palettes import Palettized
 
 Float32 = NDArray[np.float32]
@@ -52,6 +53,44 @@ def compensated(matrix: NDArray[np.floating], palette: Palettized, moments: Floa
             rest[:, column + 1 : stop] -= error[:, None] * spread[column, column + 1 : stop]
         rest[:, stop:] -= errors @ spread[start:stop, stop:]
     return Palettized(palette.bits, codes, palette.tables)
+
+
+def compensated_blocks(
+    matrix: NDArray[np.floating], bits: int, block_size: int, moments: Float32, num_tokens: int
+) -> BlockQuantized:
+    """Return a matrix in blocks whose codes make up for each other's errors.
+
+    The scales of a block are those that lose least of what its weights are once the errors before it are spread.
+
+    Args:
+        matrix: the weights, (N, K).
+        bits: 4 or 8.
+        block_size: a power of two, at least 16.
+        moments: mean of x x^T over the inputs, (K, K).
+        num_tokens: that it was taken over.
+    """
+    num_rows, num_columns = matrix.shape
+    spread = _spread(moments, num_tokens)  # (K, K), upper
+    zero_point = 1 << bits - 1
+    rest = matrix.astype(np.float32)  # what is still to be rounded, errors of earlier columns included
+    num_blocks = -(-num_columns // block_size)
+    codes = np.full((num_rows, num_blocks, block_size), zero_point, np.uint8)
+    scales = np.empty((num_rows, num_blocks), np.float32)
+    for block in range(num_blocks):
+        start, stop = block * block_size, min((block + 1) * block_size, num_columns)
+        padded = np.zeros((num_rows, block_size), np.float32)
+        padded[:, : stop - start] = rest[:, start:stop]
+        scales[:, block] = scale = best_scales(padded, bits)  # (N,)
+        errors = np.empty((num_rows, stop - start), np.float32)
+        for column in range(start, stop):
+            values = rest[:, column]
+            levels = np.clip(np.rint(values / scale), -zero_point, zero_point - 1)  # (N,)
+            codes[:, block, column - start] = levels + zero_point
+            error = (values - levels * scale) / spread[column, column]  # (N,)
+            errors[:, column - start] = error
+            rest[:, column + 1 : stop] -= error[:, None] * spread[column, column + 1 : stop]
+        rest[:, stop:] -= errors @ spread[start:stop, stop:]
+    return BlockQuantized(bits, block_size, num_columns, codes, scales)
 
 
 def _spread(moments: Float32, num_tokens: int) -> Float32:

@@ -19,7 +19,9 @@ from torch import nn
 from keyboard_lm.cli.train import command
 
 
-def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def build_optimizers(
+    model: nn.Module, config: TrainConfig, muon_dtype: torch.dtype = torch.bfloat16
+) -> list[torch.optim.Optimizer]:
     """Return the optimizer, in training mode; decay acts on matrices as in the run's own."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [

@@ -7,18 +7,22 @@ import math
 import torch
 from torch import nn
 
-from keyboard_lm.errors import TrainingError
+from keyboard_lm_training.run.devices import Placement
+from keyboard_lm_training.run.muon import Muon, iteration_dtype
 from keyboard_lm_training.run.train_config import TrainConfig
 
 
-def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def build_optimizers(
+    model: nn.Module, config: TrainConfig, muon_dtype: torch.dtype = torch.bfloat16
+) -> list[torch.optim.Optimizer]:
     """Return the optimizers of a network: AdamW alone, or Muon for the layers' matrices with AdamW for the rest.
 
-    Weight decay acts on matrices, not on norms. Muon (Jordan 2024) gets its updates scaled to AdamW's root mean
-    square (Liu et al. 2025, "Muon is scalable for LLM training"), so that one learning rate serves both.
+    Weight decay acts on matrices, not on norms.
 
-    Raises:
-        TrainingError: this torch has no Muon.
+    Args:
+        model: the network.
+        config: the run.
+        muon_dtype: of Muon's iteration; see `muon_dtype_for`.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     is_hidden_matrix = {name: p.dim() == 2 and "token_embeddings" not in name for name, p in named}
@@ -39,16 +43,16 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.
     )
     if not use_muon:
         return [adamw]
-    if not hasattr(torch.optim, "Muon"):
-        raise TrainingError(f"torch {torch.__version__} has no Muon (2.9 and newer do); use --optimizer adamw")
-    muon = torch.optim.Muon(
-        [p for name, p in named if is_hidden_matrix[name]],
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        momentum=0.95,
-        adjust_lr_fn="match_rms_adamw",
-    )
-    return [muon, adamw]
+    matrices = [p for name, p in named if is_hidden_matrix[name]]
+    return [Muon(matrices, config.learning_rate, config.weight_decay, 0.95, muon_dtype), adamw]
+
+
+def muon_dtype_for(config: TrainConfig, place: Placement) -> torch.dtype:
+    """Return what Muon iterates in, the same on every process: bf16, or fp32 where one of them is slow at it."""
+    if config.optimizer != "muon":
+        return torch.bfloat16
+    is_slow = iteration_dtype(place.device) == torch.float32
+    return torch.float32 if place.any(is_slow) else torch.bfloat16
 
 
 def learning_rate_share(step: int, config: TrainConfig) -> float:

@@ -10,8 +10,8 @@ from torch import nn
 from keyboard_lm.bench.repeat import Timing, time_calls
 from keyboard_lm.network.config import model_size
 from keyboard_lm.network.model import OpenELM
-from keyboard_lm_training.run.devices import LossModel
-from keyboard_lm_training.run.optimizer import build_optimizers
+from keyboard_lm_training.run.devices import LossModel, Placement
+from keyboard_lm_training.run.optimizer import build_optimizers, muon_dtype_for
 from keyboard_lm_training.run.plan import flops_per_token, measure_matmul_flops
 from keyboard_lm_training.run.train_config import preset_for
 
@@ -56,7 +56,7 @@ def measure_training(runs: int, size: str = "9m") -> TrainingSpeed:
     model.init_weights(generator)
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     module = LossModel(model, config.z_loss_weight, dtype).train()
-    optimizers = build_optimizers(module, config)
+    optimizers = build_optimizers(module, config, muon_dtype_for(config, Placement(torch.device("cpu"))))
     batch = config.sequences_per_step
     windows = torch.randint(model_config.vocab_size, (batch, config.seq_len + 1), generator=generator)  # (B, T + 1)
 

@@ -25,7 +25,7 @@ from keyboard_lm.network.model import DecoderLayer, OpenELM
 from keyboard_lm_training.run.devices import Placement, shared
 from keyboard_lm_training.run.heldout import heldout_bits_per_byte
 from keyboard_lm_training.run.objective import Objective
-from keyboard_lm_training.run.optimizer import build_optimizers, learning_rate_share
+from keyboard_lm_training.run.optimizer import build_optimizers, learning_rate_share, muon_dtype_for
 from keyboard_lm_training.run.run_log import RunLog, plot_loss
 from keyboard_lm_training.run.run_state import RunLock, RunState, load_latest_state, save_state
 from keyboard_lm_training.run.sharded_state import put_weights, restore_state, whole_state, whole_weights
@@ -138,7 +138,7 @@ class Trainer:
         model.to(place.device)
         self._loss_model = self._objective.loss_model(model, config, self._dtype, place)
         self._module = shared(self._loss_model, config.strategy, place)
-        self._optimizers = build_optimizers(self._loss_model, config)
+        self._optimizers = build_optimizers(self._loss_model, config, muon_dtype_for(config, place))
         self._average: dict[str, Tensor] = {}
         self._num_averaged = 0
         self.step = 0

@@ -107,6 +107,7 @@ def test_llama_cpp_cuts_text_that_ends_in_a_space_into_our_pieces(checkpoint: Ch
         expected = [tokenizer.bos_id, *tokenizer.encode_message(message)[:-1]]
         assert ids(form + " ") == expected
         assert ids(form) != expected  # what the command's last line is about
+    assert tokenizer.pieces.index("<unk>") in ids("\u0416 ")  # where ours are bytes
 
 
 def test_a_gguf_file_is_whole_or_not_there(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ class Keyboard:
         """Of the field."""
         return self._session.text
 
+    @property
+    def cursor(self) -> int:
+        """Offset in it."""
+        return self._session.cursor
+
     def apply(self, message: wire.FieldEvent) -> wire.EditMade:
         """Bring the field to where an event leaves it.
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: suggest setup test test-swift lint format bench wheel clean
+.PHONY: suggest setup test test-swift test-web web lint format bench wheel clean
 
 suggest: $(BIN)/keyboard-lm
 	$(BIN)/keyboard-lm suggest "I am going"
@@ -48,3 +48,12 @@ test-swift: setup
 	ios_demo/tools/swift.sh test -c release --disable-xctest
 	ios_demo/tools/typecheck.sh
 	$(BIN)/pytest tests/ios
+
+# The page that the wheel carries, from web/; esbuild is the only build tool.
+web:
+	npm --prefix web ci --ignore-scripts --no-audit --no-fund --silent
+	node web/build.mjs
+
+# The same page in Chromium: see .ci/web.
+test-web: setup
+	.ci/web

@@ -42,8 +42,8 @@ _FRAGMENTS = (
 class Port:
     """The TypeScript side, in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        command = ["node", str(_REPLAY), str(folder)]
+    def __init__(self, folder: Path, search: str = "{}") -> None:
+        command = ["node", str(_REPLAY), str(folder), search]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, operation: str, texts: list[str]) -> list[Any]:
@@ -67,9 +67,9 @@ def main() -> None:
     ids.add_argument("--random", type=int, default=20_000)
     bars = commands.add_parser("bars")
     bars.add_argument("--messages", type=int, default=303)
-    bars.add_argument("--seed", type=int, default=1)
+    bars.add_argument("--search", default="{}", help="the port's search options, as JSON")
     options = parser.parse_args()
-    port = Port(options.web)
+    port = Port(options.web, getattr(options, "search", "{}"))
     checkpoint = Checkpoint.load(bundled_folder())
     if options.command == "ids":
         compare_ids(port, checkpoint, _lines(options.files, options.lines), options.random)

@@ -1,8 +1,8 @@
-// Answers what Python asks of the port: JSON lines in, JSON lines out. node bench/replay.mjs FOLDER [NUM_SUGGESTIONS]
+// Answers what Python asks of the port: JSON lines in, JSON lines out. node bench/replay.mjs FOLDER [SEARCH OPTIONS AS JSON]
 import { createInterface } from "node:readline";
 import { openFolder } from "./open.mjs";
 
-const [folder, numSuggestions = "3"] = process.argv.slice(2);
+const [folder, search = "{}"] = process.argv.slice(2);
 const { engine, tokenizer, lexicon, backend } = await openFolder(folder);
 let predictor = null;
 
@@ -21,7 +21,7 @@ async function answer({ op, text }) {
     case "bar": {
       predictor ??= new engine.Predictor(await backend(), tokenizer, {
         ...engine.DEFAULT_PREDICTOR,
-        numSuggestions: Number(numSuggestions),
+        search: { ...engine.DEFAULT_SEARCH, ...JSON.parse(search) },
       });
       const calls = predictor.numModelCalls;
       const begun = process.cpuUsage();

@@ -8,6 +8,7 @@ export * from "./keyboard/editor";
 export * from "./network/backend";
 export * from "./network/tokenizer";
 export * from "./network/ort_backend";
+export * from "./network/choose";
 export * from "./decoding/best";
 export * from "./decoding/context";
 export * from "./decoding/pieces";

@@ -38,6 +38,10 @@ export interface Prediction {
   readonly items: readonly Suggestion[];
   readonly typed: TypedText;
   readonly boundary: Boundary;
+  /** How likely the letters before the cursor are a whole word, where next words stand behind one; else 1. */
+  readonly finished: number;
+  /** Whether next words stand behind a word that no space has ended. */
+  readonly isBehindWord: boolean;
 }
 
 export class Predictor {
@@ -69,24 +73,27 @@ export class Predictor {
   async suggest(text: string): Promise<Prediction> {
     const shortened = recent(text);
     const typed = this.tokenizer.form.splitTyped(shortened);
-    if (typed.partial) {
-      const boundary = await this.boundaryOf(typed);
-      const items = await this.completions(typed, boundary);
-      if (items.length) return { items, typed, boundary };
-    }
-    const after = typed.partial ? this.tokenizer.form.splitTyped(shortened + " ") : typed;
-    const boundary = await this.boundaryOf(after);
-    return { items: await this.nextWords(after, boundary), typed: after, boundary };
+    if (!typed.partial) return this.nextWords(typed, 1, false);
+    const boundary = await this.boundaryOf(typed);
+    const result = await this.longerWords(typed, boundary);
+    const items = this.isFinished(result) ? [] : this.completions(typed, result);
+    if (items.length) return { items, typed, boundary, finished: 1, isBehindWord: false };
+    const { typedProbability, prefixProbability } = result;
+    const finished = prefixProbability ? Math.min(1, typedProbability / prefixProbability) : 0;
+    return this.nextWords(this.tokenizer.form.splitTyped(shortened + " "), finished, true);
   }
 
-  /** Ghost text behind a bar: its first word, and as many after it as are likely enough together. */
-  async ghost(prediction: Prediction, isUnfit: (word: string) => boolean): Promise<Ghost | null> {
+  /**
+   * Ghost text behind a bar: its first word, and as many after it as are likely enough together.
+   *
+   * `shown` is that word with the capitals that the bar gives it.
+   */
+  async ghost(prediction: Prediction, shown: string, isUnfit: (word: string) => boolean): Promise<Ghost | null> {
     const [first] = prediction.items;
-    if (!first || first.probability < INLINE.threshold) return null;
+    let probability = first ? first.probability * prediction.finished : 0;
     const { partial } = prediction.typed;
-    if (first.kind === "completion" && !first.text.startsWith(partial)) return null;
-    let text = first.kind === "completion" ? first.text.slice(partial.length) : first.text;
-    let { probability } = first;
+    if (probability < INLINE.threshold || isUnfit(shown) || !shown.startsWith(partial)) return null;
+    let text = (prediction.isBehindWord ? " " : "") + shown.slice(partial.length);
     let path = this.pathOf(first.written);
     for (let numWords = 1; numWords < INLINE.maxWords; numWords++) {
       const least = (0.99 * INLINE.threshold) / probability;
@@ -118,15 +125,15 @@ export class Predictor {
     return this.cache.at(this.contextIds(typed));
   }
 
-  /** Completions of the word under the cursor; none if it is finished or unknown. */
-  private async completions(typed: TypedText, boundary: Boundary): Promise<Suggestion[]> {
+  private longerWords(typed: TypedText, boundary: Boundary): Promise<SearchResult> {
     const { partial } = typed;
     const first = firstChar(partial);
     const prefix = typed.startsSentence ? fold(first) + partial.slice(first.length) : partial; // the keyboard put that capital there
-    const { numSuggestions, search } = this.options;
     // One more is looked for: the typed word itself may be among them and is not shown.
-    const result = await findWords(this.table, boundary, prefix, numSuggestions + 1, search);
-    if (this.isFinished(result)) return [];
+    return findWords(this.table, boundary, prefix, this.options.numSuggestions + 1, this.options.search);
+  }
+
+  private completions({ partial }: TypedText, result: SearchResult): Suggestion[] {
     return result.words
       .map((word): Suggestion => ({
         text: asTyped(word.text, partial),
@@ -135,7 +142,7 @@ export class Predictor {
         written: word.text,
       }))
       .filter((item) => item.text !== partial)
-      .slice(0, numSuggestions);
+      .slice(0, this.options.numSuggestions);
   }
 
   private isFinished({ typedProbability, prefixProbability }: SearchResult): boolean {
@@ -143,15 +150,17 @@ export class Predictor {
     return typedProbability > 0 && typedProbability >= this.options.finishedRatio * longer;
   }
 
-  private async nextWords(typed: TypedText, boundary: Boundary): Promise<Suggestion[]> {
+  private async nextWords(typed: TypedText, finished: number, isBehindWord: boolean): Promise<Prediction> {
+    const boundary = await this.boundaryOf(typed);
     const { numSuggestions, search } = this.options;
     const result = await findWords(this.table, boundary, "", numSuggestions, search);
-    return result.words.map(({ text, probability }) => ({
+    const items = result.words.map(({ text, probability }): Suggestion => ({
       text: typed.startsSentence ? capitalise(text) : text,
       kind: "next_word",
       probability,
       written: text,
     }));
+    return { items, typed, boundary, finished, isBehindWord };
   }
 }
 

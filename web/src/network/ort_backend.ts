@@ -6,7 +6,7 @@ import { ROOT, treeDepths, type Backend } from "./backend";
 export interface OrtModule {
   readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<InferenceSession> };
   readonly Tensor: new (type: "float32" | "int32" | "int64", data: Float32Array | Int32Array | BigInt64Array, dims: readonly number[]) => Tensor;
-  readonly env: { logLevel?: string; wasm: { numThreads?: number; wasmPaths?: unknown } };
+  readonly env: { logLevel?: string; wasm: { numThreads?: number; wasmBinary?: Uint8Array } };
 }
 
 /** The shape of a network, from its `config.json`. */

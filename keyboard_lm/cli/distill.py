@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyboard_lm.cli.training_run import configured, parse_count, require_training_extra, run_training, training_options
+from keyboard_lm.cli.training_run import (
+    configured,
+    init_from_option,
+    parse_count,
+    require_training_extra,
+    run_training,
+    training_options,
+)
 
 if TYPE_CHECKING:
     from keyboard_lm_training.run.devices import Placement
@@ -43,8 +50,10 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh-share", type=float, default=0.0, help="With --taught-tokens: share of text that the teacher has not seen."
 )
+@init_from_option
 @training_options
 def command(
+    pruned_model: Path | None,
     teacher_folder: Path,
     alpha: float,
     temperature: float,
@@ -117,5 +126,5 @@ def command(
     run_folder = run_folder or Path("runs") / f"{Path(config.size).stem}-distilled"
     run_training(
         config, data, run_folder, initial_folder, device, dry_run, as_json,
-        make_objective, extra_flops_per_token=teacher_flops(teacher), reorder=reorder,
+        make_objective, extra_flops_per_token=teacher_flops(teacher), reorder=reorder, pruned_model=pruned_model,
     )  # fmt: skip

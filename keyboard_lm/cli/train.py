@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
-from keyboard_lm.cli.training_run import configured, require_training_extra, run_training, training_options
+from keyboard_lm.cli.training_run import (
+    configured,
+    init_from_option,
+    require_training_extra,
+    run_training,
+    training_options,
+)
 
 
 @click.command(context_settings={"show_default": True})
+@init_from_option
 @training_options
 def command(
+    pruned_model: Path | None,
     size: str,
     data: Path | None,
     run_folder: Path | None,
@@ -31,4 +39,4 @@ def command(
     require_training_extra()
     config = configured(size, tokens, options)
     run_folder = run_folder or Path("runs") / Path(config.size).stem
-    run_training(config, data, run_folder, initial_folder, device, dry_run, as_json)
+    run_training(config, data, run_folder, initial_folder, device, dry_run, as_json, pruned_model=pruned_model)

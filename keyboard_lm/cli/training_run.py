@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from keyboard_lm_training.run.trainer import TrainResult
     from keyboard_lm_training.run.training_data import TrainingData
 
+    from keyboard_lm.network.config import ModelConfig
+
     MakeObjective = Callable[[TrainConfig, TrainingData, Placement], Objective]
 
+PRUNED_FOLDER = "pruned"
 _OPTIONS = (
     click.option("--size", default="9m", help="One of `keyboard-lm sizes`, or a TOML file with a shape of your own."),
     click.option(
@@ -80,6 +83,14 @@ _OPTIONS = (
 )
 
 
+init_from_option = click.option(
+    "--init-from",
+    "pruned_model",
+    type=click.Path(exists=True, path_type=Path),
+    help="Start from weights cut out of a Llama (GGUF, wheel or folder) whose width and heads the size has.",
+)
+
+
 def training_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of every command that trains to one of them."""
     for option in reversed(_OPTIONS):
@@ -111,6 +122,7 @@ def run_training(
     make_objective: MakeObjective | None = None,
     extra_flops_per_token: int = 0,
     reorder: Callable[[TrainingData], TrainingData] | None = None,
+    pruned_model: Path | None = None,
 ) -> None:
     """Plan a run, train it or go on with it, and print its result.
 
@@ -125,7 +137,10 @@ def run_training(
         make_objective: called when the corpus is open; plain training without it.
         extra_flops_per_token: what that objective computes beside the trained network, for the plan.
         reorder: gives the corpus the order of windows that the objective wants; its own without it.
+        pruned_model: a foreign model out of which the run's beginning is cut, into `run_folder`/pruned.
     """
+    if initial_folder is not None and pruned_model is not None:
+        raise click.UsageError("give --init or --init-from, not both")
     from keyboard_lm_training.corpus.sample_corpus import sample_corpus
     from keyboard_lm_training.run.devices import placed
     from keyboard_lm_training.run.plan import make_plan
@@ -158,6 +173,11 @@ def run_training(
             return
         try:
             objective = make_objective(config, training_data, place) if make_objective else None
+            if pruned_model is not None:
+                initial_folder = run_folder / PRUNED_FOLDER
+                if place.is_main and not initial_folder.is_dir():
+                    _prune(pruned_model, model, training_data, initial_folder)
+                place.wait()
             initial = Checkpoint.load(initial_folder) if initial_folder else None
             trainer = Trainer(config, training_data, run_folder, place, initial, objective)
             result = _run_with_progress(trainer, place.is_main)
@@ -188,6 +208,14 @@ def run_training(
     measured = f", {rate:.4f} bits per byte held out" if rate is not None else ""
     click.echo(f"{result.checkpoint.folder}: {result.step} steps{measured}")
     click.echo(f"next: keyboard-lm export-onnx {result.checkpoint.folder}", err=True)
+
+
+def _prune(path: Path, config: ModelConfig, training_data: TrainingData, folder: Path) -> None:
+    from keyboard_lm_training.teach.llama_files import load_foreign
+    from keyboard_lm_training.teach.prune import write_pruned
+
+    click.echo(f"cutting {config.num_parameters / 1e6:.1f} M parameters out of {path}", err=True)
+    write_pruned(load_foreign(path), config, training_data, folder)
 
 
 def configured(size: str, tokens: str | None, options: dict[str, Any]) -> TrainConfig:

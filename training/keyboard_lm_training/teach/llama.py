@@ -148,6 +148,11 @@ class Llama(nn.Module):
         """The head's matrix, (V, C)."""
         return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
+    @property
+    def layers(self) -> list[LlamaLayer]:
+        """The layers in order."""
+        return [layer for layer in self.model.layers if isinstance(layer, LlamaLayer)]
+
     def hidden(self, token_ids: Tensor) -> Tensor:
         """Return the normed output of the last layer, (B, T, C), for token ids (B, T)."""
         positions = torch.arange(token_ids.shape[1], device=token_ids.device)

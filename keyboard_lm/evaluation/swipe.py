@@ -82,6 +82,7 @@ def measure_swipes(
         by_word.setdefault(word, []).append(counts)
         finder.grids = (max(swipe.grids, key=lambda grid: grid.share),)
         find_ms.append(_timed_ms(partial(finder.find, swipe.points)))
+        finder.forget()
         if swipe.contexts:
             answer_ms.append(_timed_ms(partial(_answer, suggester, swipe.contexts[-1], swipe)))
     documents = [_sum(each) for each in by_word.values()]

@@ -171,9 +171,16 @@ class MarginalFinder:
     def __init__(self, finder: SwipeFinder) -> None:
         self.grids: tuple[KeyGrid, ...] = ONE_KEYBOARD
         self._finder = finder
+        self._last: tuple[object, list[SwipeCandidate]] = (None, [])  # one path is asked about several times
+
+    def forget(self) -> None:
+        """Read the next path anew, whether it was the last or not."""
+        self._last = None, []
 
     def find(self, points: Sequence[PathPoint]) -> list[SwipeCandidate]:
         """Return the words that a path may have meant, most probable first, their frequency apart."""
+        if self._last[0] == (points, self.grids):
+            return list(self._last[1])
         logs: dict[int, tuple[float, SwipeCandidate]] = {}
         for grid in self.grids:
             for found in self._finder.find(grid.on_keys(points)):
@@ -181,4 +188,5 @@ class MarginalFinder:
                 known = logs.get(found.entry)
                 logs[found.entry] = (log if known is None else float(np.logaddexp(known[0], log))), found
         ranked = sorted(logs.items(), key=lambda item: (-item[1][0], item[0]))
-        return [found._replace(log_likelihood=log) for _, (log, found) in ranked]
+        self._last = (points, self.grids), [found._replace(log_likelihood=log) for _, (log, found) in ranked]
+        return list(self._last[1])

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from keyboard_lm.swipe.beam import Beam, BeamOptions
+from keyboard_lm.swipe.doubles import Doubles, RestModel
 from keyboard_lm.swipe.evidence import Emissions, PathModel
 from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import Layout
@@ -21,12 +22,14 @@ class SwipeOptions:
 
     Attributes:
         model: how a finger that means a word moves.
+        rests: how long it is at letters, those that are there twice among them.
         beam: how far to look.
         hopeless: a path is none of a word, and nothing is found, where the best word costs more nats.
         num_words: as many of the most frequent words are looked for; None for all of the lexicon.
     """
 
     model: PathModel = field(default_factory=PathModel)
+    rests: RestModel = field(default_factory=RestModel)
     beam: BeamOptions = field(default_factory=BeamOptions)
     hopeless: float = 60.0
     num_words: int | None = None
@@ -79,16 +82,26 @@ class SwipeDecoder:
         Raises:
             PathError: no finger can have drawn it.
         """
-        beam, emissions = self._parts
-        _, words, costs = beam.find(emissions.of(track(points, self.layout)))
+        beam, emissions, doubles = self._parts
+        way = track(points, self.layout)
+        nodes, words, costs = beam.find(emissions.of(way))
         if len(costs) and costs.min() > self.options.hopeless:
             return []
         entries = beam.trie.entries.take(words)
         logs = beam.log_frequency.take(words)
-        columns = entries.tolist(), (-costs).tolist(), logs.tolist()
-        return [SwipeCandidate(entry, self.lexicon.text(entry), *rest) for entry, *rest in zip(*columns, strict=True)]
+        shares = doubles.shares(way)
+        found = []
+        for i, (entry, log, log_frequency) in enumerate(
+            zip(entries.tolist(), (-costs).tolist(), logs.tolist(), strict=True)
+        ):
+            doubled = beam.trie.doubled(int(words[i]))
+            if doubled:
+                log += doubles.log_ratio(shares, doubled, len(beam.trie.word_keys(int(nodes[i]))))
+            found.append(SwipeCandidate(entry, self.lexicon.text(entry), log, log_frequency))
+        return found
 
     @cached_property
-    def _parts(self) -> tuple[Beam, Emissions]:
+    def _parts(self) -> tuple[Beam, Emissions, Doubles]:
         trie = KeyTrie(self.lexicon, self.layout, self.options.num_words)
-        return Beam(trie, self.options.beam), Emissions(self.layout, trie.keys, self.options.model)
+        emissions = Emissions(self.layout, trie.keys, self.options.model)
+        return Beam(trie, self.options.beam), emissions, Doubles(emissions.places, self.options.rests)

@@ -44,6 +44,7 @@ class KeyTrie:
         if num_words is not None:
             order = np.argsort(-lexicon.frequencies[entries].astype(np.int64), kind="stable")
             entries = np.sort(entries[order[:num_words]])
+        self._number_of_letter = self._numbers()
         rows = self._rows(entries)
         is_whole = (rows[:, 0] > 0) & ~(rows == _NO_KEY).any(axis=1)
         entries, rows = entries[is_whole], rows[is_whole]
@@ -54,6 +55,19 @@ class KeyTrie:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def doubled(self, word: int) -> tuple[int, ...]:
+        """Return the keys that a word, a place in `entries`, has twice in a row."""
+        keys = self._number_of_letter[self._letters(int(self.lexicon.nodes[self.entries[word]]))]
+        keys = keys[keys > 0]
+        return tuple((keys[1:][keys[1:] == keys[:-1]] - 1).tolist())
+
+    def _letters(self, node: int) -> NDArray[np.uint8]:
+        letters = []
+        while node != ROOT:
+            letters.append(self.lexicon.letters[node])
+            node = int(self.lexicon.parents[node])
+        return np.array(letters[::-1], np.uint8)
 
     def word_keys(self, node: int) -> list[int]:
         """Return the keys on the way to a node."""
@@ -74,7 +88,7 @@ class KeyTrie:
 
     def _rows(self, entries: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Return the keys of each entry, from the first on, 0 behind the last, (E, 32); too long ones without any."""
-        lexicon, numbers = self.lexicon, self._numbers()
+        lexicon, numbers = self.lexicon, self._number_of_letter
         nodes = lexicon.nodes[entries]
         backward = []  # from the last letter to the first
         while nodes.any():

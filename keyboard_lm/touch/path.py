@@ -107,8 +107,9 @@ def _speeds(wanted: NDArray[np.float64], along: NDArray[np.float64], times: NDAr
     half = length / (len(wanted) - 1) / 2
     edges = np.clip(np.stack([wanted - half, wanted + half]), 0.0, length)  # (2, T)
     # A finger at rest has been at one place at many times: it came when it first was there, and went when it last was.
-    strictly = along + np.arange(len(along)) * (length * 1e-9)
-    first, last = (np.interp(edge, strictly, times) for edge in edges)
+    tiny = length * 1e-9
+    strictly = along + np.arange(len(along)) * tiny
+    first, last = np.interp(edges[0], strictly, times), np.interp(edges[1] + len(along) * tiny, strictly, times)
     mean = length / duration
     speeds = (edges[1] - edges[0]) / np.maximum(last - first, 1e-3) / mean
     slower: Floats = np.minimum(speeds, _MOST_SPEED).astype(np.float32)

@@ -51,8 +51,8 @@ from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import load_layout
 
 READERS = ("shark2", "prior", "context")  # the peer; ours by path and frequency; ours behind a sentence
-WIDTHS = itertools.product((2.2,), (2000,), (0.4, 0.75))  # radius, most, tunnel: what distances depend on
-SCALES = list(itertools.product((0.04, 0.06, 0.09, 0.13), (0.15, 0.2, 0.3, 0.45), (0.2, 0.3, 0.5, 0.8)))
+# Tunnel, standard deviations of shape and place, weight of the frequency.
+SCALES = list(itertools.product((0.4, 0.75), (0.05, 0.08, 0.12), (0.15, 0.25, 0.4), (0.2, 0.35, 0.6)))
 
 
 class SharkReader:
@@ -70,7 +70,7 @@ class SharkReader:
         found = []
         for grid in swipe.grids:
             points = np.array([point[:2] for point in grid.on_keys(swipe.points)])
-            distances = self.shark.distances(points, options.radius, options.most, options.tunnel)
+            distances = self.shark.distances(points, options.radius, options.most)
             found.append((math.log(grid.share), distances))
         return found
 
@@ -94,17 +94,15 @@ class SharkReader:
     def tuned(self, swipes: Sequence[Swipe]) -> tuple[Shark2Options, float]:
         """Return the options that read most swipes rightly, and how many that is."""
         best = Shark2Options(), -1.0
-        for radius, most, tunnel in WIDTHS:
-            wide = Shark2Options(radius, most, tunnel)
-            known = [self.distances(swipe, wide) for swipe in swipes]
-            for sd_shape, sd_place, weight in SCALES:
-                options = replace(wide, sd_shape=sd_shape, sd_place=sd_place, frequency_weight=weight)
-                hits = [
-                    self.words(found, options, 1) == [letters_of(swipe.word)]
-                    for swipe, found in zip(swipes, known, strict=True)
-                ]
-                if np.mean(hits) > best[1]:
-                    best = options, float(np.mean(hits))
+        known = [self.distances(swipe, best[0]) for swipe in swipes]
+        for tunnel, sd_shape, sd_place, weight in SCALES:
+            options = replace(best[0], tunnel=tunnel, sd_shape=sd_shape, sd_place=sd_place, frequency_weight=weight)
+            hits = [
+                self.words(found, options, 1) == [letters_of(swipe.word)]
+                for swipe, found in zip(swipes, known, strict=True)
+            ]
+            if np.mean(hits) > best[1]:
+                best = options, float(np.mean(hits))
         return best
 
 
@@ -191,7 +189,7 @@ def report(documents: list[dict[str, float]], times: dict[str, list[float]], num
 
 
 def _read_once(peer: SharkReader, places: NDArray[np.float64], options: Shark2Options) -> list[str]:
-    found = peer.shark.distances(places, options.radius, options.most, options.tunnel)
+    found = peer.shark.distances(places, options.radius, options.most)
     return peer.words([(0.0, found)], options)
 
 

@@ -37,7 +37,7 @@ class Shark2Options:
     """
 
     radius: float = 2.2
-    most: int = 2000
+    most: int = 1000
     tunnel: float = 0.75
     sd_shape: float = 0.06
     sd_place: float = 0.5
@@ -51,13 +51,13 @@ class Distances(NamedTuple):
         nodes: of the trie, (W,).
         shape: distances of shape, (W,).
         place: distances of place, (W,).
-        ends: the larger of the distances of both ends, (W,).
+        beyond: how far from one another they come, at most, (W,).
     """
 
     nodes: NDArray[np.intp]
     shape: Floats
     place: Floats
-    ends: Floats
+    beyond: Floats
 
 
 class Shark2:
@@ -85,12 +85,12 @@ class Shark2:
         away = np.abs(np.arange(NUM_POINTS) - (NUM_POINTS - 1) / 2) + 1
         self._weights = (away / away.sum()).astype(np.float32)
 
-    def distances(self, points: NDArray[np.float64], radius: float, most: int, tunnel: float) -> Distances:
+    def distances(self, points: NDArray[np.float64], radius: float, most: int) -> Distances:
         """Return how far a path is from each template that begins and ends near it.
 
         Args:
             points: x and y in key widths and heights, (P, 2).
-            radius: as `Shark2Options` has it; so `most` and `tunnel`.
+            radius: as `Shark2Options` has it; so `most`.
         """
         path = resampled(points * (1.0, KEY_ASPECT))
         ends = self._ends - path[[0, -1]].reshape(4)
@@ -105,13 +105,13 @@ class Shark2:
         pairs += (path * path).sum(axis=1)
         beyond = np.maximum(pairs.min(axis=1).max(axis=1, initial=0), pairs.min(axis=2).max(axis=1, initial=0))
         place = _apart(templates, path[None]) @ self._weights
-        place[beyond <= tunnel**2] = 0
-        return Distances(self.nodes[near], shape, place, furthest[near])
+        return Distances(self.nodes[near], shape, place, np.sqrt(np.maximum(beyond, 0)))
 
     def scores(self, found: Distances, options: Shark2Options | None = None) -> Floats:
         """Return the logarithm of each template's likelihood, (W,)."""
         options = options or self.options
         shape, place = found.shape / options.sd_shape, found.place / options.sd_place
+        place = np.where(found.beyond > options.tunnel, place, 0)
         scores: Floats = -(shape * shape + place * place) / 2
         return scores
 

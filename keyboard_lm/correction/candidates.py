@@ -8,9 +8,9 @@ the way to it, the letters so far.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from keyboard_lm.touch.layout import Tap
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
-MAX_REMEMBERED = 64
+MAX_REMEMBERED = 384
+_MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
 
 @dataclass(frozen=True)
@@ -76,32 +77,34 @@ class _Children(NamedTuple):
         nodes: the children.
         letters: on the way to each.
         logs: of each child's parent.
+        num: how many each of the hypotheses has.
     """
 
     nodes: Nodes
-    letters: Nodes
+    letters: NDArray[np.uint8]
     logs: Logs
+    num: NDArray[np.int32]
 
 
 class _Step:
-    """The hypotheses after some letters.
+    """The hypotheses after some letters, and what was made of them so far.
 
     Attributes:
         beam: the hypotheses.
         last: what the channel says of the last letter; None before the first.
         longer: the hypotheses after one letter more, by that and its tap, as far as they are remembered.
+        children: where the next letter can take them; None where that is not known.
+        words: the words that end at them, best first; None where that is not known.
+        beginnings: the beginnings that they are, by how many were wanted.
     """
 
-    def __init__(self, beam: _Beam, last: Place | None, children_of: Callable[[_Beam], _Children]) -> None:
+    def __init__(self, beam: _Beam, last: Place | None) -> None:
         self.beam = beam
         self.last = last
         self.longer: dict[tuple[str, Tap | None], _Step] = {}
-        self._children_of = children_of
-
-    @cached_property
-    def children(self) -> _Children:
-        """Where the next letter can take them; found when there is one."""
-        return self._children_of(self.beam)
+        self.children: _Children | None = None
+        self.words: list[Candidate] | None = None
+        self.beginnings: dict[int, list[tuple[str, float]]] = {}
 
 
 class CandidateSearch:
@@ -113,7 +116,7 @@ class CandidateSearch:
         lexicon: the words.
         channel: over the lexicon's alphabet.
         options: how far to look.
-        num_remembered: letters of beginnings that are remembered, some 50 KB each; more where several keyboards ask.
+        num_remembered: letters of beginnings that are remembered, some 10 KB each; more where several keyboards ask.
     """
 
     def __init__(
@@ -128,22 +131,18 @@ class CandidateSearch:
         self.channel = channel
         self.options = options or CandidateOptions()
         step = self.options.nats_per_step
-        self._promise: Logs = (
-            (lexicon.best_frequency.astype(np.float32) - MAX_FREQUENCY) * step * self.options.frequency_weight
-        )
-        self._first_child = lexicon.first_child.astype(np.intp)
-        self._num_children = np.diff(self._first_child)
-        self._first_entry = lexicon.first_entry.astype(np.intp)
-        self._num_entries = np.diff(self._first_entry)
-        self._letters = lexicon.letters.astype(np.intp)
-        self._omission = channel.omission[lexicon.letters[lexicon.parents], lexicon.letters]  # of each node's letter
+        # Tables of what a frequency is worth: the lexicon's own arrays are the only long ones.
+        self._log_of: Logs = (np.arange(MAX_FREQUENCY + 1, dtype=np.float32) - MAX_FREQUENCY) * step
+        self._promise_of: Logs = self._log_of * self.options.frequency_weight
+        self._omission: Logs = channel.omission.ravel()
         self._num_steps = 0
-        self._log_frequency: Logs = (lexicon.frequencies.astype(np.float32) - MAX_FREQUENCY) * step
-        self._begun = self._step([_Beam(np.array([ROOT], np.intp), np.zeros(1, np.float32))], None)
+        self._with_children: deque[_Step] = deque()  # the last ones whose children were wanted
+        self._begun = self._step([np.array([ROOT], np.intp)], [np.zeros(1, np.float32)], None)
 
     def forget(self) -> None:
         """Drop the beginnings that are remembered."""
         self._begun.longer.clear()
+        self._with_children.clear()
         self._num_steps = 0
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
@@ -153,8 +152,12 @@ class CandidateSearch:
             typed: the letters of a finished word; case is ignored.
             taps: one for each letter, or none.
         """
-        known_taps = tuple(taps) if len(taps) == len(typed) else (None,) * len(typed)
-        return self._candidates(self._after(fold(typed), known_taps).beam) if typed else []
+        if not typed:
+            return []
+        step = self._after(fold(typed), tuple(taps) if len(taps) == len(typed) else (None,) * len(typed))
+        if step.words is None:
+            step.words = self._candidates(step.beam)
+        return step.words
 
     def prefixes(self, typed: str, taps: Sequence[Tap | None] = (), num: int = 6) -> list[tuple[str, float]]:
         """Return other beginnings of words that may have been meant by the letters of a word that goes on.
@@ -169,13 +172,19 @@ class CandidateSearch:
         """
         folded = fold(typed)
         known_taps = tuple(taps) if len(taps) == len(typed) else (None,) * len(typed)
-        nodes, logs = self._after(folded, known_taps).beam
-        ranks = logs + self._promise[nodes]
-        found = []
-        for place in np.argsort(-ranks, kind="stable")[: 4 * num].tolist():
-            prefix = self.lexicon.prefix(int(nodes[place]))
+        step = self._after(folded, known_taps)
+        found = step.beginnings.get(num)
+        if found is None:
+            found = step.beginnings[num] = self._beginnings(step.beam, folded, num)
+        return found
+
+    def _beginnings(self, beam: _Beam, folded: str, num: int) -> list[tuple[str, float]]:
+        best = (-(beam.logs + self._promise(beam.nodes))).argsort(kind="stable")[: 4 * num]
+        found: list[tuple[str, float]] = []
+        for node, log in zip(beam.nodes.take(best).tolist(), beam.logs.take(best).tolist(), strict=True):
+            prefix = self.lexicon.prefix(node)
             if prefix and not prefix.startswith(folded) and not folded.startswith(prefix):
-                found.append((prefix, float(logs[place])))
+                found.append((prefix, log))
                 if len(found) == num:
                     break
         return found
@@ -199,39 +208,48 @@ class CandidateSearch:
         place = self.channel.place(letter, tap)
         hit = place.hit
         after = self.channel.doubled(letter, place.brushed) if letter == letter_before else place.brushed
-        children, beam = last.children, last.beam
-        arriving = [
-            self._worth(children.nodes, children.logs + hit.take(children.letters)),
-            self._worth(beam.nodes, beam.logs + after.take(self._letters.take(beam.nodes))),
-        ]
+        children, beam = self._children_of(last), last.beam
+        nodes = [children.nodes, beam.nodes]
+        letters = self.lexicon.letters.take(beam.nodes)
+        logs = [children.logs + hit.take(children.letters), beam.logs + after.take(letters)]
         if last.last is not None:
-            children = before.children
+            children = self._children_of(before)
             second = children.logs + hit.take(children.letters)
-            arriving.append(self._worth(children.nodes, second + last.last.brushed.take(children.letters)))
+            nodes.append(children.nodes)
+            logs.append(second + last.last.brushed.take(children.letters))
             swapped = self._worth(children.nodes, second + self.channel.transposition)
             if len(swapped.nodes):
                 grandchildren = self._children(swapped)
-                first = last.last.hit.take(grandchildren.letters)
-                arriving.append(self._worth(grandchildren.nodes, grandchildren.logs + first))
-        return self._step(arriving, place)
+                nodes.append(grandchildren.nodes)
+                logs.append(grandchildren.logs + last.last.hit.take(grandchildren.letters))
+        return self._step(nodes, logs, place)
 
-    def _step(self, arriving: list[_Beam], last: Place | None) -> _Step:
+    def _children_of(self, step: _Step) -> _Children:
+        if step.children is None:
+            step.children = self._children(step.beam)
+            self._with_children.append(step)
+            if len(self._with_children) > _MAX_CHILDREN:
+                self._with_children.popleft().children = None
+        return step.children
+
+    def _step(self, nodes: list[Nodes], logs: list[Logs], last: Place | None) -> _Step:
         """Put hypotheses together, with those that leave one more letter out."""
-        beam = self._pruned(arriving)
+        beam = self._pruned(nodes, logs)
         children = self._children(beam)
-        skipped = self._worth(children.nodes, children.logs + self._omission.take(children.nodes))
+        row = self.lexicon.letters.take(beam.nodes).astype(np.intp) * (len(self.lexicon.alphabet) + 1)
+        omission = self._omission.take(row.repeat(children.num) + children.letters)
+        skipped = self._worth(children.nodes, children.logs + omission)
         if len(skipped.nodes):
-            beam = self._pruned([beam, skipped])
-        return _Step(beam, last, self._children)
+            beam = self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs])
+        return _Step(beam, last)
 
     def _worth(self, nodes: Nodes, logs: Logs) -> _Beam:
         kept = (logs > -self.options.margin).nonzero()[0]
         return _Beam(nodes.take(kept), logs.take(kept))
 
-    def _pruned(self, beams: list[_Beam]) -> _Beam:
-        """Return the best of several beams; of equal nodes the better."""
-        nodes = np.concatenate([beam.nodes for beam in beams])
-        logs = np.concatenate([beam.logs for beam in beams])
+    def _pruned(self, several_nodes: list[Nodes], several_logs: list[Logs]) -> _Beam:
+        """Return the best of several sets of hypotheses, as far as they are worth it; of equal nodes the better."""
+        nodes, logs = self._worth(np.concatenate(several_nodes), np.concatenate(several_logs))
         if len(nodes) > 1:
             order = nodes.argsort(kind="stable")  # timsort: each of the beams is in order already
             nodes, logs = nodes.take(order), logs.take(order)
@@ -241,31 +259,35 @@ class CandidateSearch:
             firsts = is_first.nonzero()[0]
             nodes, logs = nodes.take(firsts), np.maximum.reduceat(logs, firsts)
         if len(nodes) > self.options.beam:
-            ranks = logs + self._promise.take(nodes)
+            ranks = logs + self._promise(nodes)
             best = best_places(ranks, self.options.beam)
             nodes, logs = nodes.take(best), logs.take(best)
         return _Beam(nodes, logs)
 
     def _children(self, beam: _Beam) -> _Children:
-        nodes, logs = _numbered(self._first_child, self._num_children, beam)
-        return _Children(nodes, self._letters.take(nodes), logs)
+        nodes, logs, num = _numbered(self.lexicon.first_child, beam)
+        return _Children(nodes, self.lexicon.letters.take(nodes), logs, num)
+
+    def _promise(self, nodes: Nodes) -> Logs:
+        return self._promise_of.take(self.lexicon.best_frequency.take(nodes))
 
     def _candidates(self, beam: _Beam) -> list[Candidate]:
         lexicon = self.lexicon
-        entries, logs = _numbered(self._first_entry, self._num_entries, beam)
+        entries, logs, _ = _numbered(lexicon.first_entry, beam)
         offered = (lexicon.flags.take(entries) == 0).nonzero()[0]
         entries, logs = entries.take(offered), logs.take(offered)
-        ranks = logs + self.options.frequency_weight * self._log_frequency.take(entries)
-        best = (-ranks).argsort(kind="stable")[: self.options.num_words]
-        numbers = entries.take(best)
-        columns = numbers.tolist(), logs.take(best).tolist(), self._log_frequency.take(numbers).tolist()
+        frequencies = lexicon.frequencies.take(entries)
+        best = (-(logs + self._promise_of.take(frequencies))).argsort(kind="stable")[: self.options.num_words]
+        log_frequencies = self._log_of.take(frequencies.take(best)).tolist()
+        columns = entries.take(best).tolist(), logs.take(best).tolist(), log_frequencies
         return [Candidate(entry, lexicon.text(entry), *rest) for entry, *rest in zip(*columns, strict=True)]
 
 
-def _numbered(firsts: NDArray[np.intp], counts: NDArray[np.intp], beam: _Beam) -> tuple[NDArray[np.intp], Logs]:
-    # Of each node n of the beam, counts[n] numbers from firsts[n] on; and for each number the logarithm of its node.
-    num = counts.take(beam.nodes)
-    ends = num.cumsum()
-    numbers = (firsts.take(beam.nodes) - ends + num).repeat(num)
+def _numbered(firsts: NDArray[np.int32], beam: _Beam) -> tuple[NDArray[np.intp], Logs, NDArray[np.int32]]:
+    # Of each node n of the beam, the numbers from firsts[n] to firsts[n + 1]; for each number the logarithm of its
+    # node; and how many each node has.
+    first = firsts.take(beam.nodes)
+    num = firsts.take(beam.nodes + 1) - first
+    numbers = (first - num.cumsum() + num).repeat(num)
     numbers += np.arange(len(numbers))
-    return numbers, beam.logs.repeat(num)
+    return numbers, beam.logs.repeat(num), num

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,12 +25,13 @@ from keyboard_lm.words.lexicon import MAX_FREQUENCY, Lexicon
 BoundaryOf = Callable[[TypedText], Boundary | None]
 Prior = Callable[[float, str], float]
 _TINY = 1e-30
-_LOG_UNSEEN = math.log(1e-6)  # frequency of letters that make no word, where the network cannot be asked
+_UNSEEN = 1e-6  # frequency of letters that make no word, where the network cannot be asked
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
 _MAX_JUDGED = 8
 _MAX_REMEMBERED = 8192  # words as they are written in one case and another
 _MAX_RECONSIDERED = 3
+_MAX_LISTS = 256  # words typed, each with what may have been meant by it: some 4 KB
 _LOG_MISWRITTEN = math.log(0.5)  # of leaving out an apostrophe or a capital where what is left is no word
 
 
@@ -133,7 +133,7 @@ class _Reading(NamedTuple):
     text: str
     log_channel: float
     tokens: WeighedTokens
-    log_frequency: float = -math.inf
+    frequency: float = 0.0  # of the word in the lexicon, as a share of that of the most frequent
 
 
 class _Written(NamedTuple):
@@ -177,11 +177,13 @@ class Corrector:
         self._search = search
         self._lexicon: Lexicon = search.lexicon
         self._rates = search.channel.parameters.rates
+        self._tokenizer, self._max_nodes = tokenizer, max_nodes
         self._form: TextForm = tokenizer.form
         self._scorer = WordScorer(tokenizer, max_nodes)
         self._is_protected = is_protected
         self._first_token = lru_cache(maxsize=4096)(self._token_at_start)
         self._written = lru_cache(maxsize=_MAX_REMEMBERED)(self._as_written)
+        self._lists: dict[tuple[str, bool], tuple[list[_Reading], list[_Reading]]] = {}  # by word typed without taps
         self._judged: dict[str, tuple[Hypothesis, ...]] = {}  # by text: what else the last words may have been
         self._least_lead = math.log(max(self.options.unknown_ratio, self.options.known_ratio))
 
@@ -191,9 +193,9 @@ class Corrector:
         Args:
             is_protected: words that must stay as they are there.
         """
-        other = copy(self)
-        other._is_protected = is_protected
-        other._judged = {}
+        other = Corrector(self._search, self._tokenizer, self.options, is_protected, self._max_nodes)
+        other._scorer, other._first_token, other._written = self._scorer, self._first_token, self._written
+        other._lists = self._lists
         return other
 
     def forget(self) -> None:
@@ -227,12 +229,9 @@ class Corrector:
             return Verdict()
         taps = tuple(taps[-len(word) :]) if len(taps) >= len(word) else ()
         literal = _Reading(word, word, 0.0, self._literal_tokens(typed))
-        readings = [literal]
-        candidates = self._search.find(word, taps)
-        if more is not None:
-            candidates = [*candidates, *more(word, taps)]
-        readings += self._readings(candidates, typed)
-        readings += self._splits(typed)
+        words, splits = self._of_word(typed, taps)
+        own = self._readings(more(word, taps), typed) if more is not None else []
+        readings = [literal, *words, *own, *splits]
         found = self._joined(text, typed, boundary_of, prior) or self._weighed(readings, boundary_of(typed), prior)
         verdict = self._verdict(word, found)
         self._remember(text, word, verdict)
@@ -266,10 +265,10 @@ class Corrector:
         weight = self.options.miswritten_weight if self._is_miswritten(word) else 1.0
         return tuple(((token,), weight) for token in tokens if token is not None)
 
-    def _literal_log_frequency(self, word: str) -> float:
+    def _literal_frequency(self, word: str) -> float:
         # Only for want of the network, which knows better what is likely to be written though it is no word.
         frequency = 0 if self._is_miswritten(word) else self._lexicon.frequency(word)
-        return (frequency - MAX_FREQUENCY) * self._search.options.nats_per_step if frequency else _LOG_UNSEEN
+        return math.exp((frequency - MAX_FREQUENCY) * self._search.options.nats_per_step) if frequency else _UNSEEN
 
     def _token(self, word: str, typed: TypedText) -> str | None:
         """Return the form token that a word becomes at the place of the word typed; None if it is not one word."""
@@ -279,6 +278,18 @@ class Corrector:
         tokens = self._form.encode_tokens(word)
         return tokens[0] if len(tokens) == 1 and token_kind(tokens[0]) == "word" else None
 
+    def _of_word(self, typed: TypedText, taps: tuple[Tap | None, ...]) -> tuple[list[_Reading], list[_Reading]]:
+        """Return the words and the pairs of words that may have been meant, whatever the context."""
+        key = typed.partial, typed.starts_sentence
+        known = self._lists.get(key) if not taps else None
+        if known is None:
+            known = self._readings(self._search.find(typed.partial, taps), typed), self._splits(typed)
+            if not taps:
+                if len(self._lists) >= _MAX_LISTS:
+                    self._lists.clear()
+                self._lists[key] = known
+        return known
+
     def _readings(self, candidates: Sequence[Candidate], typed: TypedText) -> list[_Reading]:
         word, is_capitalised = typed.partial, typed.partial[0].isupper()
         bare = fold(word) if self._is_miswritten(word) else None
@@ -287,7 +298,7 @@ class Corrector:
             written = self._written(text, is_capitalised, typed.starts_sentence)
             if written is not None and written.text != word:
                 log_channel = _LOG_MISWRITTEN if written.bare == bare else log_likelihood + written.log_case
-                readings.append(_Reading(word, written.text, log_channel, written.tokens, log_frequency))
+                readings.append(_Reading(word, written.text, log_channel, written.tokens, math.exp(log_frequency)))
         return readings
 
     def _as_written(self, word: str, is_capitalised: bool, starts_sentence: bool) -> _Written | None:
@@ -408,8 +419,8 @@ class Corrector:
         that cannot win by as much as is known of it.
         """
         if boundary is None:
-            log_frequency = self._literal_log_frequency(readings[0].text)
-            readings = [readings[0]._replace(log_frequency=log_frequency), *readings[1:]]
+            frequency = self._literal_frequency(readings[0].text)
+            readings = [readings[0]._replace(frequency=frequency), *readings[1:]]
         literal = readings[0]
         bounds, is_exact = self._bounds(readings, boundary, prior)
         best = max((bound for bound, exact in zip(bounds, is_exact, strict=True) if exact), default=-math.inf)
@@ -457,7 +468,7 @@ class Corrector:
         if prior is not None:
             probability = prior(probability, reading.text)
         mix = self.options.frequency_mix
-        probability = (1 - mix) * probability + mix * math.exp(reading.log_frequency)
+        probability = (1 - mix) * probability + mix * reading.frequency
         return math.log(max(probability, _TINY)) + reading.log_channel
 
     def _verdict(self, word: str, found: list[Hypothesis]) -> Verdict:

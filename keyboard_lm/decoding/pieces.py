@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.network.tokenizer import WORD_END, Tokenizer, has_prefix_space
+from keyboard_lm.network.tokenizer import WORD_END, Tokenizer
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import META_SPACE, is_word, is_word_part
 
@@ -31,6 +31,7 @@ class PieceSet:
         keys: the folded texts, sorted.
         may_begin: whether a word may begin with the piece, (N,).
         group_starts: index of the first piece of each group of equal keys, (G,).
+        starts: the same and the number of pieces, as a list.
         largest_group: most pieces of one group.
         places_of: of each key, where the pieces of its group begin and end.
         are_words: whether the key of each piece is a word, (N,).
@@ -51,8 +52,8 @@ class PieceSet:
         self.largest_group = int(sizes.max(initial=1))
         self.are_words: tuple[bool, ...] = tuple(map(is_word, keys))
         self.group_is_word: NDArray[np.bool_] = np.array([self.are_words[start] for start in starts], np.bool_)
-        self._starts = [*starts, len(keys)]  # as `group_starts`; one element of a list is had sooner
-        self.places_of = {keys[start]: (start, stop) for start, stop in pairwise(self._starts)}
+        self.starts = [*starts, len(keys)]  # as `group_starts`; one element of a list is had sooner
+        self.places_of = {keys[start]: (start, stop) for start, stop in pairwise(self.starts)}
         self.longest = max(map(len, self.keys), default=0)
         self.starting_with = lru_cache(maxsize=4096)(self._starting_with)
         self.beginning_or_begun = lru_cache(maxsize=4096)(self._beginning_or_begun)
@@ -70,13 +71,14 @@ class PieceSet:
         """Return where the pieces lie whose folded text is `key`; an empty slice where there is none."""
         return slice(*self.places_of.get(key, (0, 0)))
 
-    def _beginning_or_begun(self, prefix: str) -> NDArray[np.intp]:
+    def _beginning_or_begun(self, prefix: str) -> tuple[list[int], NDArray[np.intp]]:
         """Return the places of the pieces whose folded text starts with `prefix` or is a beginning of it."""
         spans = [
             self.starting_with(prefix),
             *(self.group(prefix[:n]) for n in range(min(len(prefix), self.longest + 1))),  # 0: a bare space
         ]
-        return np.concatenate([np.arange(span.start, span.stop) for span in spans])
+        places = [place for span in spans for place in range(span.start, span.stop)]
+        return places, np.array(places, np.intp)
 
     def differs_at(self, places: Places, place: int, char: str) -> NDArray[np.bool_] | None:
         """Return which of some pieces have another character than `char` at a place, (N,); None where none can."""
@@ -93,7 +95,7 @@ class PieceSet:
 
     def groups_in(self, span: slice) -> slice:
         """Return which of the `group_starts` lie inside a span that `starting_with` gave."""
-        return slice(bisect_left(self._starts, span.start), bisect_left(self._starts, span.stop))
+        return slice(bisect_left(self.starts, span.start), bisect_left(self.starts, span.stop))
 
 
 class PieceTable:
@@ -113,7 +115,7 @@ class PieceTable:
     def __init__(self, tokenizer: Tokenizer) -> None:
         finishing, open_ended = [], []
         skipped = tokenizer.control_ids | tokenizer.byte_ids
-        self.shows_ends = not has_prefix_space(tokenizer.pieces)
+        self.shows_ends = not tokenizer.is_prefix_space
         if not self.shows_ends:
             finishing.append((tokenizer.vocab_size, "", False))
         for piece_id, piece in enumerate(tokenizer.pieces):

@@ -9,10 +9,10 @@ healing (Vieira et al. 2024, "From Language Models over Tokens to Language Model
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import NamedTuple
+from itertools import pairwise
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,82 +81,124 @@ class SearchResult:
     num_rounds: int
 
 
-class _Node(NamedTuple):
-    """A word begun: the pieces so far, and what is known after them."""
+@final
+class _Node:
+    """A word begun: the pieces so far, and what is known after them.
 
-    path: Path
-    text: str
-    mass: float  # probability of the path, case odds included
-    rest: str  # the folded part of the prefix that the pieces have yet to cover
-    lacks_capital: bool
+    Attributes:
+        path: the pieces.
+        text: their letters.
+        mass: probability of the path, case odds included.
+        rest: the folded part of the prefix that the pieces have yet to cover.
+        lacks_capital: whether a capital that was typed is missing already.
+    """
+
+    def __init__(self, path: Path, text: str, mass: float, rest: str, lacks_capital: bool) -> None:
+        self.path = path
+        self.text = text
+        self.mass = mass
+        self.rest = rest
+        self.lacks_capital = lacks_capital
 
 
-class _Branch(NamedTuple):
+@final
+class _Branch:
     """A node to be, by one more piece or by a run of byte pieces, whose `mass` so far is that of the first byte."""
 
-    parent: _Node
-    run: Path
-    text: str
-    mass: float
-    rest: str
-    lacks_capital: bool
-    in_bytes: bool = False
-
-    @property
-    def path(self) -> Path:
-        return self.parent.path + self.run
+    def __init__(self, parent: _Node, run: Path, node: _Node, in_bytes: bool = False) -> None:
+        self.path = parent.path + run
+        self.parent_path = parent.path
+        self.run = run
+        self.node = node
+        self.in_bytes = in_bytes
 
 
-class _Endings(NamedTuple):
-    """The ways to finish the word at one node: groups of pieces that differ in case only."""
+@final
+class _Endings:
+    """The ways to finish the word at one node: groups of pieces that differ in case only.
 
-    node: _Node
-    pieces: PieceSet
-    span: slice
-    masses: Masses  # of each piece in the span
+    Args:
+        text: of the node.
+        pieces: that finish words.
+        start: place of the first.
+        few: the probability of each, where they are few.
+        many: the same, where they are many.
+    """
+
+    def __init__(self, text: str, pieces: PieceSet, start: int, few: list[float] | None, many: Masses | None) -> None:
+        self.text = text
+        self.pieces = pieces
+        self.start = start
+        self.few = few
+        self.many = many
 
     def best(self, num: int, floor: float) -> list[tuple[int, float]]:
         """Return the first pieces of the `num` most probable groups above `floor` and their masses, in no order.
 
         Of equal groups those that come first.
         """
-        starts, first = self.pieces.group_starts, self.span.start
-        if floor > 0:
+        if self.few is not None:
+            found = [(start, self._between(start, stop)) for start, stop in self._groups(len(self.few))]
+        elif self.many is not None:
+            if floor <= 0:
+                return self._best_of_many(self.many, num)
             # Only a piece with its part of the floor can be in a group above it, and few have that.
-            places = (self.masses > floor / self.pieces.largest_group).nonzero()[0]
-            if len(places) < _FEW:
-                groups = dict.fromkeys(self.pieces.places_of[self.pieces.keys[first + i]] for i in places.tolist())
-                found = [(start, self._between(start, stop)) for start, stop in groups]
-                return sorted(((start, mass) for start, mass in found if mass > floor), key=_worth)[:num]
-        span = self.pieces.groups_in(self.span)
-        starts = starts[span]
-        masses = np.add.reduceat(self.masses, starts - first)
-        above = (masses > floor).nonzero()[0]
-        masses, starts = masses.take(above), starts.take(above)
-        if num < len(masses):
-            places = best_places(masses, num)
-            masses, starts = masses.take(places), starts.take(places)
-        return list(zip(starts.tolist(), masses.tolist(), strict=True))
+            places = (self.many > floor / self.pieces.largest_group).nonzero()[0]
+            if len(places) >= _FEW:
+                return [(start, mass) for start, mass in self._best_of_many(self.many, num) if mass > floor]
+            keys, places_of = self.pieces.keys, self.pieces.places_of
+            groups = dict.fromkeys([places_of[keys[self.start + i]] for i in places.tolist()])
+            found = [(start, self._between(start, stop)) for start, stop in groups]
+        else:
+            return []
+        found = [each for each in found if each[1] > floor]
+        return sorted(found, key=_worth)[:num] if len(found) > num else found
+
+    def _groups(self, length: int) -> list[tuple[int, int]]:
+        span = self.pieces.groups_in(slice(self.start, self.start + length))
+        starts = self.pieces.starts[span.start : span.stop + 1]
+        return list(pairwise(starts))
+
+    def _best_of_many(self, masses: Masses, num: int) -> list[tuple[int, float]]:
+        starts = self.pieces.group_starts[self.pieces.groups_in(slice(self.start, self.start + len(masses)))]
+        of_groups = np.add.reduceat(masses, starts - self.start)
+        above = (of_groups > 0).nonzero()[0]
+        of_groups, starts = of_groups.take(above), starts.take(above)
+        if num < len(of_groups):
+            places = best_places(of_groups, num)
+            of_groups, starts = of_groups.take(places), starts.take(places)
+        return list(zip(starts.tolist(), of_groups.tolist(), strict=True))
 
     def mass(self, key: str) -> float:
         """Return the probability of a folded word, which begins as the node does, in any case."""
-        start, stop = self.pieces.places_of.get(key[len(self.node.text) :], (0, 0))
+        start, stop = self.pieces.places_of.get(key[len(self.text) :], (0, 0))
         return self._between(start, stop)
 
     def _between(self, start: int, stop: int) -> float:
         # The probability of a group; 0 where that is outside the span.
-        start, stop = start - self.span.start, stop - self.span.start
-        if start < 0 or stop > len(self.masses):
+        start, stop = start - self.start, stop - self.start
+        if start < 0:
             return 0.0
-        return float(self.masses[start]) if stop == start + 1 else float(sum(self.masses[start:stop].tolist()))
+        if self.few is not None:
+            if stop > len(self.few):
+                return 0.0
+            return self.few[start] if stop == start + 1 else sum(self.few[start:stop])
+        if self.many is None or stop > len(self.many):
+            return 0.0
+        return float(self.many[start]) if stop == start + 1 else float(sum(self.many[start:stop].tolist()))
 
-    def variants(self, key: str) -> Iterator[tuple[str, float]]:
-        """Yield the case variants of a folded word, which begins as the node does, each with its probability."""
-        group = self.pieces.group(key[len(self.node.text) :])
-        for i in range(max(group.start, self.span.start), min(group.stop, self.span.stop)):
-            yield self.node.text + self.pieces.texts[i], float(self.masses[i - self.span.start])
+    def variants(self, key: str) -> list[tuple[str, float]]:
+        """Return the case variants of a folded word, which begins as the node does, each with its probability."""
+        first, last = self.pieces.places_of.get(key[len(self.text) :], (0, 0))
+        found = []
+        for place in range(first, last):
+            mass = self._between(place, place + 1)
+            if mass:
+                found.append((self.text + self.pieces.texts[place], mass))
+        return found
 
 
+@final
 class _Search:
     """One search in progress; the arguments are those of `find_words`."""
 
@@ -169,15 +211,18 @@ class _Search:
         self.num_words = num_words
         self.options = options
         self.key = fold(prefix)
-        self.frontier: list[tuple[float, int, _Branch]] = []  # a heap: minus the mass, a number that breaks ties
+        # A heap: minus the mass, a number that breaks ties, the parent, and the place of the open piece.
+        self.frontier: list[tuple[float, int, _Node, int]] = []
+        self.in_bytes: dict[int, _Branch] = {}  # those of byte pieces, by the number
         self.endings: dict[str, list[_Endings]] = {}  # by the folded text of their node
         self.found: dict[str, float] = {}  # folded word -> probability
-        self.last_wanted: float | None = 0.0  # probability of the last of them that is wanted; None where not known
+        self.last_wanted = 0.0  # probability of the last of them that is wanted
+        self.is_last_known = True
         self.found_mass = 0.0  # of all words that end at the nodes opened
         self.prefix_mass = 0.0
         self.dropped_mass = 0.0  # of branches that nothing would make worth following
         self._capitals = [(i, char) for i, char in enumerate(prefix) if char != self.key[i]]
-        self._order = count()
+        self._num_pushed = 0
 
     def run(self) -> SearchResult:
         self._open(_Node((), "", 1.0, self.key, False))
@@ -185,17 +230,17 @@ class _Search:
         while num_rounds < self.options.max_rounds and (batch := self._next_batch()):
             unknown = [branch.path for branch in batch if not self.boundary.is_known(branch.path)]
             if unknown and not self.boundary.expand(unknown):
-                self.dropped_mass += sum(branch.mass for branch in batch)
+                self.dropped_mass += sum([branch.node.mass for branch in batch])
                 break
             num_rounds += 1  # also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch:
                 self._open(self._node(branch))
-        best = sorted(self.found.items(), key=lambda item: (-item[1], item[0]))[: self.num_words]
+        best = sorted(self.found.items(), key=_worth_of_word)[: self.num_words]
         return SearchResult(
-            words=tuple(Word(self._as_cased(key), mass) for key, mass in best),
+            words=tuple([Word(self._as_cased(key), mass) for key, mass in best]),
             typed_probability=self._mass_of(self.key) if is_word(self.key) else 0.0,
             prefix_probability=self.prefix_mass,
-            unexplored=self.dropped_mass + sum(branch.mass for _, _, branch in self.frontier),
+            unexplored=self.dropped_mass - sum([minus_mass for minus_mass, _, _, _ in self.frontier]),
             num_rounds=num_rounds,
         )
 
@@ -205,56 +250,97 @@ class _Search:
         nodes: set[Path] = set()
         floor = self._floor()
         while self.frontier and -self.frontier[0][0] > floor:
-            branch = self.frontier[0][2]
+            branch = self._branch(self.frontier[0])
             path = branch.path
             new = {path[: depth + 1] for depth in range(len(path))} - nodes
             if len(nodes) + len(new) > self.options.max_nodes:
                 if nodes:
                     break
                 heapq.heappop(self.frontier)  # too long for any call
-                self.dropped_mass += branch.mass
+                self.dropped_mass += branch.node.mass
                 continue
             nodes |= new
-            batch.append(heapq.heappop(self.frontier)[2])
+            heapq.heappop(self.frontier)
+            batch.append(branch)
         return batch
 
     def _floor(self) -> float:
         """Return the probability up to which a branch is not worth following; it never falls."""
-        if self.last_wanted is None:
+        if not self.is_last_known:
             is_enough = len(self.found) >= self.num_words
             self.last_wanted = sorted(self.found.values())[-self.num_words] if is_enough else 0.0
+            self.is_last_known = True
         return max(self.last_wanted * self.options.stop_ratio, self.found_mass * self.options.negligible)
 
+    def _branch(self, entry: tuple[float, int, _Node, int]) -> _Branch:
+        minus_mass, number, parent, place = entry
+        if place < 0:
+            return self.in_bytes[number]
+        text = self.table.opens.texts[place]
+        lacks = parent.lacks_capital or (bool(self._capitals) and self._lacks_capital(parent.text, text))
+        run = (int(self.table.opens.ids[place]),)
+        node = _Node(parent.path + run, parent.text + text, -minus_mass, parent.rest[len(text) :], lacks)
+        return _Branch(parent, run, node)
+
     def _node(self, branch: _Branch) -> _Node:
-        mass = branch.mass
+        node = branch.node
         for i, piece_id in enumerate(branch.run[1:], 1):
-            mass *= float(self.boundary.probabilities(branch.parent.path + branch.run[:i])[piece_id])
-        if branch.in_bytes and not branch.rest:
-            self.prefix_mass += mass
-        return _Node(branch.path, branch.text, mass, branch.rest, branch.lacks_capital)
+            node.mass *= float(self.boundary.probabilities(branch.parent_path + branch.run[:i])[piece_id])
+        if branch.in_bytes and not node.rest:
+            self.prefix_mass += node.mass
+        return node
 
     def _open(self, node: _Node) -> None:
         """Add the words that end at a node, and the branches that leave it."""
         ends, opens = self.table.ends, self.table.opens
         span = ends.starting_with(node.rest)
-        masses = self._masses(node, ends, span)
-        covered = float(masses.sum())
-        if len(masses):
-            self._add_words(_Endings(node, ends, span, masses), covered)
+        num = span.stop - span.start
+        covered = 0.0
+        if 0 < num <= _FEW:
+            few = self._few(node, ends, range(span.start, span.stop), span)
+            covered = sum(few)
+            self._add_words(_Endings(node.text, ends, span.start, few, None), covered)
+        elif num:
+            many = self._many(node, ends, span)
+            covered = float(many.sum())
+            self._add_words(_Endings(node.text, ends, span.start, None, many), covered)
         floor = self._floor()
         span = opens.starting_with(node.rest)
-        places = opens.beginning_or_begun(node.rest) if node.rest else span
-        masses = self._masses(node, opens, places)
-        is_all = len(masses) == span.stop - span.start
-        total = float(masses.sum())
-        covered += total if is_all else float(masses[: span.stop - span.start].sum())
-        self.dropped_mass += total - self._push(node, opens, places, masses, floor)
+        num_longer = span.stop - span.start
+        begun: Sequence[int] = range(span.start, span.stop)
+        places: Places = span
+        if node.rest:
+            begun, places = opens.beginning_or_begun(node.rest)
+        is_all = len(begun) == num_longer
+        if len(begun) <= _FEW:
+            few = self._few(node, opens, begun, places)
+            total = sum(few)
+            longer = total if is_all else sum(few[:num_longer])
+            kept = [(mass, place) for mass, place in zip(few, begun, strict=True) if mass > floor]
+        else:
+            many = self._many(node, opens, places)
+            total = float(many.sum())
+            longer = total if is_all else float(many[:num_longer].sum())
+            above = (many > floor).nonzero()[0]
+            kept = [(mass, begun[i]) for mass, i in zip(many.take(above).tolist(), above.tolist(), strict=True)]
+        self.dropped_mass += total - self._push(node, kept)
         if node.rest or not node.path:
-            self.prefix_mass += covered
-        if node.rest and not covered and is_all:
+            self.prefix_mass += covered + longer
+        if node.rest and not covered + longer and is_all:
             self._push_bytes(node)
 
-    def _masses(self, node: _Node, pieces: PieceSet, places: Places) -> Masses:
+    def _few(self, node: _Node, pieces: PieceSet, places: Sequence[int], indices: Places) -> list[float]:
+        given = self.boundary.arranged(pieces, node.path, not node.path)[indices]
+        mass = node.mass
+        masses: list[float] = [share * mass for share in given.tolist()]
+        if self._capitals and not node.lacks_capital:
+            odds, texts = self.options.lower_case_odds, pieces.texts
+            for i, place in enumerate(places):
+                if self._lacks_capital(node.text, texts[place]):
+                    masses[i] *= odds
+        return masses
+
+    def _many(self, node: _Node, pieces: PieceSet, places: Places) -> Masses:
         given = self.boundary.arranged(pieces, node.path, not node.path)[places]
         masses: Masses = given.astype(np.float64) * node.mass
         if self._capitals and not node.lacks_capital and len(masses):
@@ -267,26 +353,22 @@ class _Search:
         return masses
 
     def _lacks_capital(self, stem: str, piece: str) -> bool:
-        end = len(stem) + len(piece)
-        return any(piece[i - len(stem)] != char for i, char in self._capitals if len(stem) <= i < end)
+        first = len(stem)
+        end = first + len(piece)
+        return any(first <= i < end and piece[i - first] != char for i, char in self._capitals)
 
-    def _push(self, node: _Node, pieces: PieceSet, places: Places, masses: Masses, floor: float) -> float:
+    def _push(self, node: _Node, kept: list[tuple[float, int]]) -> float:
         """Put open pieces on the frontier, as far as a search can come to follow them; return their mass together."""
-        kept = (masses > floor).nonzero()[0]
-        if not len(kept):
-            return 0.0
         most = self.options.max_nodes * self.options.max_rounds
         if most < len(kept):
-            kept = kept[best_places(masses[kept], most)]
-        kept_masses = masses.take(kept).tolist()
-        numbers = kept + places.start if isinstance(places, slice) else places.take(kept)
-        ids = pieces.ids.take(numbers).tolist()
-        for number, piece_id, mass in zip(numbers.tolist(), ids, kept_masses, strict=True):
-            text = pieces.texts[number]
-            lacks = node.lacks_capital or (bool(self._capitals) and self._lacks_capital(node.text, text))
-            branch = _Branch(node, (piece_id,), node.text + text, mass, node.rest[len(text) :], lacks)
-            heapq.heappush(self.frontier, (-mass, next(self._order), branch))
-        return float(sum(kept_masses))
+            best = sorted(range(len(kept)), key=lambda i: (-kept[i][0], i))[:most]
+            kept = [kept[i] for i in sorted(best)]
+        total = 0.0
+        for mass, place in kept:
+            total += mass
+            heapq.heappush(self.frontier, (-mass, self._num_pushed, node, place))
+            self._num_pushed += 1
+        return total
 
     def _push_bytes(self, node: _Node) -> None:
         """Branch into the bytes of the typed letters that no piece can spell."""
@@ -295,22 +377,24 @@ class _Search:
         most = min(len(typed), self.options.max_nodes)  # a longer run fits no call
         while length < most and not self.table.can_continue(node.rest[length:]):
             length += 1
-        run = tuple(self.table.byte_ids[list(typed[:length].encode())].tolist())
+        run: Path = tuple(self.table.byte_ids[list(typed[:length].encode())].tolist())
         if min(run) >= 0:
             mass = float(self.boundary.probabilities(node.path)[run[0]]) * node.mass
-            branch = _Branch(node, run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital, True)
-            heapq.heappush(self.frontier, (-mass, next(self._order), branch))
+            to = _Node(node.path + run, node.text + typed[:length], mass, node.rest[length:], node.lacks_capital)
+            self.in_bytes[self._num_pushed] = _Branch(node, run, to, True)
+            heapq.heappush(self.frontier, (-mass, self._num_pushed, node, -1))
+            self._num_pushed += 1
 
     def _add_words(self, endings: _Endings, mass: float) -> None:
         """Add the words that end at one node, of `mass` together, to those found; equal words are added up."""
-        stem, num = fold(endings.node.text), 4 * self.num_words + 20
+        stem, num = fold(endings.text), 4 * self.num_words + 20
         keys, are_words = endings.pieces.keys, endings.pieces.are_words
         is_first = not self.endings
         # What is below the floor here could be among the best only with what it has elsewhere, and is added there.
         floor = 0.0 if is_first else self._floor()
         self.endings.setdefault(stem, []).append(endings)
         self.found_mass += mass
-        self.last_wanted = None
+        self.is_last_known = False
         if not is_first:
             for key in self.found:
                 if key.startswith(stem):
@@ -321,7 +405,7 @@ class _Search:
                 self.found[key] = mass_here if is_first else self._mass_of(key)
 
     def _mass_of(self, key: str) -> float:
-        return sum(endings.mass(key) for endings in self._endings_of(key))
+        return sum([endings.mass(key) for endings in self._endings_of(key)])
 
     def _as_cased(self, key: str) -> str:
         variants: dict[str, float] = {}
@@ -336,6 +420,10 @@ class _Search:
 
 
 def _worth(found: tuple[int, float]) -> tuple[float, int]:
+    return -found[1], found[0]
+
+
+def _worth_of_word(found: tuple[str, float]) -> tuple[float, str]:
     return -found[1], found[0]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.backends.protocol import Logits
-from keyboard_lm.network.tokenizer import Tokenizer, has_prefix_space
+from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.form import META_SPACE, is_word_part
 
 Probabilities = NDArray[np.float32]
@@ -128,7 +128,7 @@ class PrefixSpace:
 
 def word_boundary(tokenizer: Tokenizer) -> WordBoundary:
     """Return the convention of a tokenizer's pieces."""
-    return PrefixSpace(tokenizer) if has_prefix_space(tokenizer.pieces) else SUFFIX_SPACE
+    return PrefixSpace(tokenizer) if tokenizer.is_prefix_space else SUFFIX_SPACE
 
 
 def _goes_on(piece: str) -> bool:

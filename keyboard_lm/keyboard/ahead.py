@@ -47,7 +47,7 @@ class Ahead:
         self._max_nodes = max_nodes
         self._num_words = num_words
         self._finished_ratio = finished_ratio
-        self._inline = inline
+        self._ghosts = inline
 
     def is_finished(self, result: SearchResult) -> bool:
         """Return whether the letters typed are so much more likely a whole word than the beginning of a longer one."""
@@ -113,7 +113,7 @@ class Ahead:
             probability: of it.
             before: pieces between the boundary and the first word.
         """
-        options = self._inline
+        options = self._ghosts
         if options is None or probability < options.threshold:
             return None
         path = before + self._scorer.path((written,))

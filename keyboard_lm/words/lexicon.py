@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Any
 from zipfile import BadZipFile
@@ -64,11 +65,9 @@ class Lexicon:
         flags: `OFFENSIVE`, `HIDDEN` and `MISWRITTEN` of each entry, (E,).
 
     Attributes:
-        nodes: where each entry ends, ascending, (E,).
         first_child: the children of node n are ``first_child[n]`` to ``first_child[n + 1]``, (N + 1,).
         first_entry: the same of its entries, (N + 1,).
         best_frequency: the highest of any offered word at or below a node, (N,).
-        parents: of each node, (N,).
 
     Raises:
         ConfigError: the arrays do not fit together.
@@ -91,11 +90,8 @@ class Lexicon:
         self.alphabet = alphabet
         self.letters = letters
         self.capitals, self.frequencies, self.flags = capitals, frequencies, flags
-        all_nodes = np.arange(len(letters), dtype=np.int32)
-        self.nodes: NDArray[np.int32] = np.repeat(all_nodes, num_entries)
-        self.parents: NDArray[np.int32] = np.concatenate(([ROOT], np.repeat(all_nodes, num_children))).astype(np.int32)
-        self.first_child: NDArray[np.int32] = np.cumsum(np.concatenate(([1], num_children)), dtype=np.int32)
-        self.first_entry: NDArray[np.int32] = np.cumsum(np.concatenate(([0], num_entries)), dtype=np.int32)
+        self.first_child = _firsts(num_children, 1)
+        self.first_entry = _firsts(num_entries, 0)
         self.best_frequency = self._best_frequencies()
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
         # One element of an array costs several times as much as one of these.
@@ -108,7 +104,18 @@ class Lexicon:
         self.is_offensive = lru_cache(maxsize=16384)(self._is_offensive)
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        return len(self.frequencies)
+
+    @cached_property
+    def nodes(self) -> NDArray[np.int32]:
+        """Where each entry ends, ascending, (E,)."""
+        return np.repeat(np.arange(len(self.letters), dtype=np.int32), np.diff(self.first_entry))
+
+    @cached_property
+    def parents(self) -> NDArray[np.int32]:
+        """The parent of each node, that of the root itself, (N,)."""
+        parents = np.repeat(np.arange(len(self.letters), dtype=np.int32), np.diff(self.first_child))
+        return np.concatenate((np.array([ROOT], np.int32), parents))
 
     def _known(self, word: str) -> bool:
         """Return whether `word` is a word as it is cased, or with a sentence's capital, or in capitals throughout."""
@@ -151,13 +158,15 @@ class Lexicon:
 
     def _prefix(self, node: int) -> str:
         """Return the folded letters on the way to a node."""
-        parent = int(self.parents[node])
+        if node == ROOT:
+            return ""
+        parent = bisect_right(self._first_child, node) - 1  # the last node whose children begin here or before
         before = "" if parent == ROOT else self.prefix(parent)
-        return before + self.alphabet[self._letters[node] - 1] if node != ROOT else ""
+        return before + self.alphabet[self._letters[node] - 1]
 
     def _text(self, entry: int) -> str:
         """Return the word of an entry, as cased."""
-        folded = self.prefix(int(self.nodes[entry]))
+        folded = self.prefix(bisect_right(self._first_entry, entry) - 1)
         capitals = int(self.capitals[entry])
         if not capitals:
             return folded
@@ -173,15 +182,17 @@ class Lexicon:
     def _best_frequencies(self) -> NDArray[np.uint8]:
         best = np.zeros(len(self.letters), np.uint8)
         offered = np.where(self.flags == 0, self.frequencies, 0)
-        starts = np.flatnonzero(np.diff(self.nodes, prepend=-1))
-        best[self.nodes[starts]] = np.maximum.reduceat(offered, starts) if len(starts) else 0
+        ending = (self.first_entry[1:] > self.first_entry[:-1]).nonzero()[0]  # nodes where words end
+        if len(ending):
+            best[ending] = np.maximum.reduceat(offered, self.first_entry.take(ending))
         levels = [ROOT, 1]
         while levels[-1] < len(best):
             levels.append(int(self.first_child[levels[-1]]))
-        for first, end in zip(reversed(levels[1:-1]), reversed(levels[2:]), strict=True):
-            starts = np.flatnonzero(np.diff(self.parents[first:end], prepend=-1))
-            above = self.parents[first:end][starts]
-            best[above] = np.maximum(best[above], np.maximum.reduceat(best[first:end], starts))
+        for above, first, end in zip(reversed(levels[:-2]), reversed(levels[1:-1]), reversed(levels[2:]), strict=True):
+            firsts = self.first_child[above:first]  # of the nodes above
+            places = (self.first_child[above + 1 : first + 1] > firsts).nonzero()[0]
+            of_children = np.maximum.reduceat(best[first:end], firsts.take(places) - first)
+            best[above:first][places] = np.maximum(best[above:first].take(places), of_children)
         return best
 
     def to_bytes(self) -> bytes:
@@ -192,6 +203,15 @@ class Lexicon:
         file = io.BytesIO()
         np.savez_compressed(file, alphabet=alphabet, **dict(zip(_COLUMNS, columns, strict=True)))
         return file.getvalue()
+
+
+def _firsts(counts: NDArray[np.uint8], first: int) -> NDArray[np.int32]:
+    # Where each of several runs begins, and where the last ends.
+    firsts = np.empty(len(counts) + 1, np.int32)
+    firsts[0] = first
+    np.cumsum(counts, dtype=np.int32, out=firsts[1:])
+    firsts[1:] += first
+    return firsts
 
 
 def build_lexicon(entries: Iterable[Entry]) -> Lexicon:

@@ -11,7 +11,7 @@ import pytest
 
 from keyboard_lm.backends.protocol import ROOT, Logits, check_fits
 from keyboard_lm.network.config import ModelConfig
-from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.network.tokenizer import Tokenizer, has_prefix_space
 from keyboard_lm.text.form import TextForm
 
 NextLogits = Callable[[tuple[int, ...]], Logits]
@@ -80,6 +80,7 @@ class ToyTokenizer:
         letters = [*"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.,!?-⁀␣", "▁"]
         self.pieces = ("<unk>", "<s>", "</s>", *(f"{token}▁" for token in tokens), *letters)
         self.vocab_size = len(self.pieces)
+        self.is_prefix_space = has_prefix_space(self.pieces)
         self.form = TextForm(proper_nouns)
         self._id_of = {piece: i for i, piece in enumerate(self.pieces)}
 

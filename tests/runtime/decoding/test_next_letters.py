@@ -30,7 +30,13 @@ SEEDS = st.integers(0, 10_000)
 TABLE = PieceTable(
     cast(
         Tokenizer,
-        SimpleNamespace(pieces=tuple(PIECES), control_ids=frozenset({0, 1, 2}), byte_ids=frozenset(), eos_id=2),
+        SimpleNamespace(
+            pieces=tuple(PIECES),
+            is_prefix_space=False,
+            control_ids=frozenset({0, 1, 2}),
+            byte_ids=frozenset(),
+            eos_id=2,
+        ),
     )
 )
 

@@ -31,6 +31,7 @@ MAX_PIECES = 3
 def make_table(pieces: list[str]) -> PieceTable:
     tokenizer = SimpleNamespace(
         pieces=tuple(pieces),
+        is_prefix_space=False,
         control_ids=frozenset(i for i, piece in enumerate(pieces) if piece in FRAME),
         byte_ids=frozenset(i for i, piece in enumerate(pieces) if piece in BYTES),
         eos_id=pieces.index("</s>"),

@@ -38,6 +38,7 @@ class PrefixTokenizer:
     pieces = tuple(PIECES)
     vocab_size = len(PIECES)
     control_ids = frozenset({0, 1, 2})
+    is_prefix_space = True
     byte_ids = frozenset({3, 4})
     bos_id, eos_id, message_end_id = 1, 2, 3
     form = TextForm()

@@ -30,7 +30,8 @@ function* eventsOf(step) {
       const offered = step.correction && i === chars.length - 1 ? step.correction : null;
       yield { type: "typed", char, correction: offered && { replaced: offered[0], text: offered[1] } };
     }
-  } else if ("backspaced" in step) for (let i = 0; i < step.backspaced; i++) yield { type: "backspaced" };
+  } else if ("swiped" in step) yield { type: "swiped", path: [], word: step.swiped };
+  else if ("backspaced" in step) for (let i = 0; i < step.backspaced; i++) yield { type: "backspaced" };
   else if ("shift_pressed" in step) yield { type: "shift_pressed", lock: step.shift_pressed === "twice" };
   else if ("slot_accepted" in step) yield { type: "slot_accepted", word: step.slot_accepted, replaced: step.replaced ?? null };
   else if ("ghost_accepted" in step) yield { type: "ghost_accepted", ghost: step.ghost_accepted, only_word: step.only_word ?? false };
@@ -40,7 +41,8 @@ function* eventsOf(step) {
   else throw new Error(`no such step: ${JSON.stringify(step)}`);
 }
 
-for (const { name, events, text, cursor, shift, finished, undone } of golden("editor.json").cases) {
+const cases = [...golden("editor.json").cases, ...golden("swipe.json").editor];
+for (const { name, events, text, cursor, shift, finished, undone } of cases) {
   test(`editor: ${name}`, () => {
     const editor = new Editor();
     const words = [];

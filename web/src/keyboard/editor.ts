@@ -74,6 +74,7 @@ export class Editor {
   private lastTaps: Taps = []; // of the last characters before the cursor
   private space: SpaceBy | null = null; // while nothing before it changes
   private undo: Undo | null = null;
+  private swiped: [number, number] | null = null; // the word just swiped, which the next backspace takes away
 
   constructor(options: EditorOptions = DEFAULT_OPTIONS, form = new TextForm()) {
     this.options = options;
@@ -130,10 +131,16 @@ export class Editor {
   /** Brings the field to where an event leaves it; returns what the keyboard has to do for that. */
   apply(event: Event): Edit {
     this.reported = [];
+    const { swiped } = this;
+    this.swiped = null;
+    if (swiped && !(event.type === "backspaced" && this.undo)) this.finish(...swiped);
     let edit = NO_EDIT;
     switch (event.type) {
       case "typed":
         edit = this.type(event.char, event.tap ?? null, event.correction ?? null);
+        break;
+      case "swiped":
+        edit = this.swipe(event.word ?? "");
         break;
       case "backspaced":
         edit = this.backspace();
@@ -255,7 +262,7 @@ export class Editor {
     this.lastTaps = undo.taps.slice(-MAX_TAPS);
     this.space = undo.space;
     if (undo.undone) this.keep(start);
-    this.finish(wordSpan(this.chars, start)[0], this.cursor);
+    if (undo.restored.length) this.finish(wordSpan(this.chars, start)[0], this.cursor);
     return edit;
   }
 
@@ -283,15 +290,49 @@ export class Editor {
   }
 
   private insertAccepted(start: number, end: number, inserted: string, wordsFrom: number): Edit {
-    const after = end < this.chars.length ? this.chars[end] : "";
-    const isApart = after && !LINE_BREAKS.has(after) && (isBlank(after) || attaches(inserted, after, this.form));
-    const trail = isApart || isBlank(inserted[inserted.length - 1]) ? "" : " ";
-    const edit = this.splice(start, end, charsOf(inserted + trail));
-    if (trail) this.space = [this.cursor - 1, "auto"];
-    this.releaseShift();
+    const edit = this.insertSpaced(start, end, inserted);
     this.keep(wordsFrom);
     this.finish(wordsFrom, this.cursor - 1);
     return edit;
+  }
+
+  /** Inserts text with a space behind it, unless something stands there that needs none. */
+  private insertSpaced(start: number, end: number, inserted: string): Edit {
+    const after = end < this.chars.length ? this.chars[end] : "";
+    const isApart = after !== "" && !LINE_BREAKS.has(after) && (isBlank(after) || attaches(inserted, after, this.form));
+    // "a" before "'tis", "3" before ".5": what attaches as a mark would make one word with what is behind it.
+    const chars = charsOf(inserted);
+    const runsOn = wordSpan([...chars, ...this.chars.slice(end, end + 2)], chars.length)[1] > chars.length;
+    const trail = (isApart && !runsOn) || isBlank(inserted[inserted.length - 1]) ? "" : " ";
+    const edit = this.splice(start, end, charsOf(inserted + trail));
+    if (trail) this.space = [this.cursor - 1, "auto"];
+    this.releaseShift();
+    return edit;
+  }
+
+  /** A word read from a finger's path. A half-typed word stays as it is, for it cannot be put back; `i` becomes `I`. */
+  private swipe(word: string): Edit {
+    if (!word) return NO_EDIT;
+    this.keepIfInside();
+    const at = this.cursor;
+    const { lastTaps: taps, space } = this;
+    const [start, end] = wordSpan(this.chars, at);
+    const isEnded = start < end && end === at;
+    const own = isEnded ? this.correction([start, end], null) : null;
+    const first = own ? at - charsOf(own.replaced).length : at;
+    const swiped = this.lead() + word;
+    const edit = this.insertSpaced(first, at, (own ? own.text : "") + swiped);
+    this.undo = { inserted: charsOf(edit.inserted).slice(at - first), restored: [], taps, space, undone: null };
+    if (isEnded) this.finish(start, end);
+    const begins = at + charsOf(swiped).length - charsOf(word).length;
+    this.swiped = [begins, begins + charsOf(word).length];
+    return { ...edit, correction: own };
+  }
+
+  /** What stands between the text before the cursor and a word that is no part of the one under it. */
+  private lead(): string {
+    const [start] = wordSpan(this.chars, this.cursor);
+    return start < this.cursor || needsSpace(this.line(), this.form) ? " " : "";
   }
 
   /** Replaces text around the cursor and moves along what is remembered by its place. */

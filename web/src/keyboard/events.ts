@@ -12,8 +12,14 @@ export interface Correction {
   readonly text: string;
 }
 
+/** A point of a finger's path, with the time since it began. */
+export interface PathPoint extends Tap {
+  readonly t_ms: number;
+}
+
 export type Event =
   | { readonly type: "typed"; readonly char: string; readonly tap?: Tap | null; readonly correction?: Correction | null }
+  | { readonly type: "swiped"; readonly path: readonly PathPoint[]; readonly word?: string }
   | { readonly type: "backspaced" }
   | { readonly type: "shift_pressed"; readonly lock: boolean }
   | { readonly type: "slot_accepted"; readonly word: string; readonly replaced?: string | null }

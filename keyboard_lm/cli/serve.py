@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields
-from importlib import resources
 from pathlib import Path
 
 import click
@@ -19,6 +18,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8765, show_default=True)
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
 @click.option("--tokens", type=click.Path(dir_okay=False, path_type=Path), help="File of `serve-token`.")
+@click.option(
+    "--page", type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of `export-web`: the web phone predicts in the browser, too.",
+)  # fmt: skip
 @click.option("--learn", type=click.Path(file_okay=False, path_type=Path), help="Folder of personal files.")
 @click.option("--allow-origin", "origins", multiple=True, metavar="ORIGIN", help="Page elsewhere that may ask.")
 @click.option(
@@ -32,6 +35,7 @@ def command(
     port: int,
     model: Path | None,
     tokens: Path | None,
+    page: Path | None,
     learn: Path | None,
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
@@ -52,6 +56,7 @@ def command(
         import websockets  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "starlette", "serve") from None
+    from keyboard_lm.export.web_page import page_folder
     from keyboard_lm.keyboard.engine import Engine
     from keyboard_lm.serve.limits import Limits
     from keyboard_lm.serve.run import run
@@ -63,17 +68,19 @@ def command(
     given = {field.name: chosen.get(field.name) for field in fields(Limits) if chosen.get(field.name) is not None}
     if tokens is None and sessions_per_user is None:
         given["sessions_per_user"] = given.get("sessions", Limits.sessions)  # everybody is one user
-    page = Path(str(resources.files("keyboard_lm").joinpath("web")))
+    folder = page or page_folder()
+    if not (folder / "index.html").is_file():
+        raise ConfigError(f"{folder}: no page is there; name a folder that `keyboard-lm export-web` wrote")
     options = ServeOptions(
         tokens=tokens,
         learn=learn,
         allow_origins=origins,
         allow_hosts=hosts,
-        page=page if (page / "index.html").is_file() else None,
+        page=folder,
         limits=Limits(**given),  # type: ignore[arg-type]
     )
     engine = Engine.open(model, num_threads=1, num_remembered=REMEMBERED_LETTERS, remembered_mb=REMEMBERED_MB)
     service = Service(engine, options, time.perf_counter)
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"http://{shown}:{port}/" + ("  (the web phone)" if options.page is not None else ""))
+    click.echo(f"http://{shown}:{port}/  (the web phone)")
     run(service, host, port)

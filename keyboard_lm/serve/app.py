@@ -9,25 +9,17 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from keyboard_lm.serve.descriptions import describe
 from keyboard_lm.serve.errors import ServeError
 from keyboard_lm.serve.http import Http, bearer
+from keyboard_lm.serve.page import PageFiles
 from keyboard_lm.serve.service import Service
 from keyboard_lm.serve.socket import Connection
 
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_PAGE_HEADERS = {
-    # The page loads nothing from elsewhere; WASM is what onnxruntime-web is made of.
-    "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data:; worker-src 'self' blob:; connect-src 'self' ws: wss:; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 
 
 def create_app(service: Service) -> Starlette:
@@ -64,7 +56,7 @@ def create_app(service: Service) -> Starlette:
     ]
     page = service.options.page
     if page is not None:
-        routes.append(Mount("/", _Page(StaticFiles(directory=page, html=True))))
+        routes.append(Mount("/", PageFiles(page)))
     middleware = [Middleware(_Doorkeeper, service=service, http=http)]
     if service.options.allow_origins:
         middleware.append(
@@ -117,21 +109,6 @@ class _Doorkeeper:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host and origin not in options.allow_origins:
             raise ServeError("forbidden", "a page of another site; start the service with --allow-origin ORIGIN")
-
-
-class _Page:
-    # Static files, with headers that keep the page to itself.
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = [(name.encode(), value.encode()) for name, value in _PAGE_HEADERS.items()]
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 def _name(url: str) -> str | None:

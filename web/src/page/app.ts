@@ -50,6 +50,12 @@ class App implements Listener {
       },
       onBackspace: () => this.backspace(),
       onShift: (lock) => this.send({ type: "shift_pressed", lock }),
+      onPath: (path) => {
+        if (!this.session?.readsPaths) return false;
+        this.fieldView.deleteSelection();
+        this.press({ type: "swiped", path });
+        return true;
+      },
     });
     this.wire();
     const wanted = stored("mode") ?? new URLSearchParams(location.search).get("mode") ?? "server";

@@ -1,16 +1,20 @@
 /** The keys on the screen: touch, mouse, long press and, for those who step through them, the arrow keys. */
-import type { Shift, Tap } from "../keyboard/events";
+import type { PathPoint, Shift, Tap } from "../keyboard/events";
+import { thinned, Trail } from "./trail";
 import { alternativesOf, keyAt, pagesOf, type Key, type Layout, type Page, type PageName } from "./keys";
 
 const LONG_PRESS_MS = 450;
 const DOUBLE_TAP_MS = 300;
 const REPEAT_AFTER_MS = 450;
 const REPEAT_MS = 75;
+const LEAST_SWIPE = 1; // key widths from where the finger came down
 
 export interface KeyListener {
   onChar(char: string, tap: Tap | null): void;
   onBackspace(): void;
   onShift(lock: boolean): void;
+  /** A finger slid over the keys; false where nobody reads words from that. */
+  onPath(path: readonly PathPoint[]): boolean;
 }
 
 interface Press {
@@ -20,6 +24,9 @@ interface Press {
   timer: number;
   chosen: HTMLElement | null;
   popup: HTMLElement | null;
+  readonly begun: number;
+  path: PathPoint[];
+  isSwipe: boolean;
 }
 
 export class KeyboardView {
@@ -29,6 +36,7 @@ export class KeyboardView {
   private buttons = new Map<Key, HTMLButtonElement>();
   private press: Press | null = null;
   private shiftAt = -Infinity;
+  private readonly trail = new Trail();
 
   constructor(private readonly root: HTMLElement, layout: Layout, private readonly listener: KeyListener) {
     this.pages = pagesOf(layout);
@@ -74,7 +82,7 @@ export class KeyboardView {
       return button;
     });
     elements[0].tabIndex = 0;
-    this.root.replaceChildren(...elements);
+    this.root.replaceChildren(...elements, this.trail.element);
   }
 
   private label(key: Key, button: HTMLButtonElement): void {
@@ -101,7 +109,10 @@ export class KeyboardView {
     if (this.press) this.release(); // the next finger is down before this one is up
     const tap = this.tapOf(event);
     const key = keyAt(this.page, tap);
-    const press: Press = { pointer: event.pointerId, key, tap, timer: 0, chosen: null, popup: null };
+    const press: Press = {
+      pointer: event.pointerId, key, tap, timer: 0, chosen: null, popup: null,
+      begun: event.timeStamp, path: [{ ...tap, t_ms: 0 }], isSwipe: false,
+    };
     this.press = press;
     this.buttons.get(key)!.classList.add("down");
     if (key.action === "backspace") {
@@ -112,7 +123,11 @@ export class KeyboardView {
 
   private move(event: PointerEvent): void {
     const press = this.press;
-    if (!press?.popup || event.pointerId !== press.pointer) return;
+    if (!press || event.pointerId !== press.pointer) return;
+    if (!press.popup) {
+      this.follow(press, event);
+      return;
+    }
     const options = [...press.popup.children] as HTMLElement[];
     const centre = (each: HTMLElement): number => {
       const box = each.getBoundingClientRect();
@@ -121,14 +136,29 @@ export class KeyboardView {
     this.choose(press, options.reduce((best, each) => (centre(each) < centre(best) ? each : best)));
   }
 
+  /** A finger that leaves its key draws a word. */
+  private follow(press: Press, event: PointerEvent): void {
+    if (press.key.action || press.key.char === " " || this.page.name !== "letters") return;
+    const moves = event.getCoalescedEvents?.() ?? [];
+    for (const each of moves.length ? moves : [event]) press.path.push({ ...this.tapOf(each), t_ms: each.timeStamp - press.begun });
+    const { x, y } = press.path[press.path.length - 1];
+    if (!press.isSwipe && Math.hypot(x - press.tap.x, y - press.tap.y) >= LEAST_SWIPE) {
+      press.isSwipe = true;
+      clearTimeout(press.timer);
+      this.buttons.get(press.key)!.classList.remove("down");
+    }
+    if (press.isSwipe) this.trail.draw(press.path, this.page);
+  }
+
   private up(event: PointerEvent): void {
     if (this.press && event.pointerId === this.press.pointer) this.release();
   }
 
   private release(): void {
     const press = this.press!;
-    const { key, tap, chosen } = press;
+    const { key, tap, chosen, isSwipe, path } = press;
     this.drop();
+    if (isSwipe && this.listener.onPath(thinned(path))) return;
     if (key.action === "backspace") return;
     if (chosen) this.type(chosen.textContent!, null);
     else this.act(key, this.page.name === "letters" ? tap : null);
@@ -141,6 +171,7 @@ export class KeyboardView {
     clearTimeout(press.timer);
     clearInterval(press.timer);
     press.popup?.remove();
+    this.trail.clear();
     this.buttons.get(press.key)?.classList.remove("down");
   }
 

@@ -5,6 +5,7 @@ import type { FromWorker, LanguageRules, ToWorker } from "./worker_messages";
 
 export class LocalSession implements Session {
   revision = 0;
+  readonly readsPaths = false;
   private readonly editor: Editor;
   private readonly worker: Worker;
 

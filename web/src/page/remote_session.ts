@@ -27,6 +27,7 @@ interface EditMessage {
 
 export class RemoteSession implements Session {
   revision = 0;
+  readonly readsPaths = true;
   private answered = 0; // the newest revision whose edit was made
   private unanswered: { readonly revision: number; readonly event: Event }[] = [];
   private socket: WebSocket | null = null;
@@ -92,6 +93,9 @@ export class RemoteSession implements Session {
     switch (event.type) {
       case "typed":
         this.write({ type: "typed", revision, char: event.char, tap: event.tap ?? null });
+        break;
+      case "swiped":
+        this.write({ type: "swiped", revision, path: event.path });
         break;
       case "field_started":
         this.cut = 0;

@@ -1,7 +1,7 @@
 /** A keyboard as the page sees it: told what happens, it answers with edits and bars, wherever they are made. */
 import type { Correction, Edit, Event, Shift } from "../keyboard/events";
 
-export type Kind = "literal" | "correction" | "completion" | "next_word" | "emoji";
+export type Kind = "literal" | "correction" | "completion" | "next_word" | "emoji" | "swiped";
 
 export interface Slot {
   readonly text: string;
@@ -48,6 +48,8 @@ export interface Session {
   /** Tells an event; returns the revision of the field that it makes. */
   send(event: Event): number;
   readonly revision: number;
+  /** Whether words are read from a finger's path. */
+  readonly readsPaths: boolean;
   askLearned(): void;
   forgetWord(word: string): void;
   forgetAll(): void;

@@ -10,9 +10,7 @@ was off for chips that it had not seen, and every figure carries that.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +18,7 @@ from importlib import resources
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 
 FIRST_YEAR = 2020  # of A14 and M1, the oldest chips that are modelled
 
@@ -49,7 +48,7 @@ class Chip:
         if self.ports < 0:
             wrong.append(f"ports must not be negative, but is {self.ports!r}")
         if wrong:
-            raise ConfigError(f"chip {self.name}: " + "; ".join(wrong))
+            raise ConfigError("; ".join(wrong))
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,8 @@ class CostModel:
 @cache
 def cost_model() -> CostModel:
     """Return the coefficients that ship with the package."""
-    values = tomllib.loads(resources.files(__package__).joinpath("cost_model.toml").read_text(encoding="utf-8"))
-    return CostModel(**values)
+    text = resources.files(__package__).joinpath("cost_model.toml").read_text(encoding="utf-8")
+    return strict(CostModel, parse_toml(text, "cost_model.toml"), "cost_model.toml")
 
 
 @cache
@@ -157,14 +156,11 @@ def parse_chip(name: str, values: Mapping[str, Any]) -> Chip:
     Raises:
         ConfigError: unknown or missing keys, or numbers out of range.
     """
-    try:
-        return Chip(name, **values)
-    except TypeError as error:
-        needed = ", ".join(field.name for field in dataclasses.fields(Chip) if field.name != "name")
-        raise ConfigError(f"chip {name}: needs {needed} as numbers ({error})") from None
+    return strict(Chip, values, f"chip {name}", name=name)
 
 
 @cache
 def device_data() -> Mapping[str, Any]:
     """Return `devices.toml`, parsed."""
-    return tomllib.loads(resources.files(__package__).joinpath("devices.toml").read_text(encoding="utf-8"))
+    text = resources.files(__package__).joinpath("devices.toml").read_text(encoding="utf-8")
+    return parse_toml(text, "devices.toml")

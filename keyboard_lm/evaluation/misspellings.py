@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,17 @@ class MisspellingRule:
     pattern: re.Pattern[str]
     replacement: str
     weight: float
+
+
+@dataclass(frozen=True)
+class _WrittenRule:
+    pattern: str
+    replacement: str
+    weight: float = 1
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ConfigError(f"weight must be positive, not {self.weight!r}")
 
 
 class Misspellings:
@@ -64,7 +75,7 @@ def _cased(written: str, replaced: str, word: str) -> str:
 def load_misspellings() -> Misspellings:
     """Return the rules that ship with the package."""
     text = resources.files(__package__).joinpath("misspellings.toml").read_text(encoding="utf-8")
-    return Misspellings(parse_rules(tomllib.loads(text)))
+    return Misspellings(parse_rules(parse_toml(text, "misspellings.toml")))
 
 
 def parse_rules(values: Mapping[str, Any]) -> list[MisspellingRule]:
@@ -76,15 +87,11 @@ def parse_rules(values: Mapping[str, Any]) -> list[MisspellingRule]:
     rules, mistakes = [], []
     for number, rule in enumerate(values.get("rules", ()), 1):
         try:
-            pattern, replacement, weight = rule["pattern"], rule["replacement"], rule.get("weight", 1)
-            if unknown := rule.keys() - {"pattern", "replacement", "weight"}:
-                raise ValueError(f"unknown key {', '.join(sorted(unknown))}")
-            if isinstance(weight, bool) or not weight > 0:
-                raise ValueError(f"weight must be positive, not {weight!r}")
-            rules.append(MisspellingRule(re.compile(pattern), replacement, weight))
-        except KeyError as error:
-            mistakes.append(f"rule {number}: missing key {error.args[0]}")
-        except (ValueError, TypeError, re.error) as error:
+            written = strict(_WrittenRule, rule, f"rule {number}")
+            rules.append(MisspellingRule(re.compile(written.pattern), written.replacement, written.weight))
+        except ConfigError as error:
+            mistakes.append(str(error))
+        except re.error as error:
             mistakes.append(f"rule {number}: {error}")
     if mistakes:
         raise ConfigError("misspellings: " + "; ".join(mistakes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 
 PERFECT = "perfect"
 LEVELS = (PERFECT, "typical", "heavy")
@@ -132,7 +132,7 @@ def load_noise(level: str) -> NoiseModel:
     if level not in LEVELS:
         raise ConfigError(f"no level of errors {level!r}; choose one of: {', '.join(LEVELS)}")
     text = resources.files(__package__).joinpath("noise.toml").read_text(encoding="utf-8")
-    return parse_noise(tomllib.loads(text), level)
+    return parse_noise(parse_toml(text, "noise.toml"), level)
 
 
 @cache
@@ -148,13 +148,14 @@ def parse_noise(values: Mapping[str, Any], level: str) -> NoiseModel:
     Raises:
         ConfigError: the level is missing, or has unknown keys or values that are no rates.
     """
+    where = f"noise [levels.{level}]"
     try:
-        rates = dict(values["levels"][level])
-        factor = rates.pop("spread")
-        spreads = {
-            key: TapSpread(**numbers).scaled(factor)
-            for key, numbers in {"": values["taps"], **values.get("keys", {})}.items()
-        }
-        return NoiseModel(**rates, taps=spreads.pop(""), keys=spreads)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"noise [levels.{level}]: {error}") from None
+        rates, taps = dict(values["levels"][level]), values["taps"]
+        factor = float(rates.pop("spread"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: needs taps and a spread ({error})") from None
+    spreads = {
+        key: strict(TapSpread, numbers, f"noise [keys.{key}]" if key else "noise [taps]").scaled(factor)
+        for key, numbers in {"": taps, **values.get("keys", {})}.items()
+    }
+    return strict(NoiseModel, rates, where, taps=spreads.pop(""), keys=spreads)

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.bar import Correction
 from keyboard_lm.keyboard.events import (
     Backspaced,
@@ -61,6 +62,22 @@ class EditorOptions:
     capital_words: frozenset[str] = frozenset({"i", "i'm", "i've", "i'll", "i'd"})
     full_stop: str = "."
     sentence_capitals: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: naming all mistakes.
+        """
+        mistakes = [
+            f"capital_words must be words in small letters, not {word!r}"
+            for word in sorted(self.capital_words)
+            if not word or word != normalise(word).lower() or any(map(str.isspace, word))
+        ]
+        if any(char.isspace() or is_word_char(char) for char in self.full_stop):
+            mistakes.append(f"full_stop must be a mark without spaces, not {self.full_stop!r}")
+        if mistakes:
+            raise ConfigError("; ".join(mistakes))
 
 
 @dataclass(frozen=True)

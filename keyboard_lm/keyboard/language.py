@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.editor import EditorOptions
+from keyboard_lm.tables import parse_toml, strict
 from keyboard_lm.touch.channel import ChannelParameters, load_channel_parameters
 from keyboard_lm.words.emoji import EmojiIndex, load_emoji
 from keyboard_lm.words.lexicon import Lexicon, load_lexicon
@@ -46,18 +45,14 @@ def load_language(name: str = "en") -> Language:
     """
     lexicon = load_lexicon(name)
     text = resources.files("keyboard_lm").joinpath("languages", name, _FILE).read_text(encoding="utf-8")
-    return Language(name, lexicon, load_channel_parameters(name), load_emoji(name), parse_rules(tomllib.loads(text)))
+    rules = parse_rules(parse_toml(text, f"{name}/{_FILE}"))
+    return Language(name, lexicon, load_channel_parameters(name), load_emoji(name), rules)
 
 
 def parse_rules(values: Mapping[str, Any]) -> EditorOptions:
     """Build what the text field does from parsed TOML, as ``languages/en/language.toml`` has it.
 
     Raises:
-        ConfigError: unknown keys.
+        ConfigError: unknown keys, or values of another type, all of which are listed.
     """
-    rest = dict(values)
-    words = frozenset(rest.pop("capital_words", ()))
-    try:
-        return EditorOptions(capital_words=words, **rest)
-    except TypeError as error:
-        raise ConfigError(f"{_FILE}: {error}") from None
+    return strict(EditorOptions, {"capital_words": [], **values}, _FILE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 
 KV_BYTES_PER_VALUE = 2  # the cache is fp16 on a phone
 PALETTE_BITS = 4
@@ -164,17 +164,10 @@ class ModelConfig:
         Raises:
             ConfigError: unknown or missing keys, invalid values, or derived values that contradict the formula.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
         derived = ("model_type", "num_query_heads", "num_kv_heads")
-        missing = [n for n, f in known.items() if f.default is dataclasses.MISSING and n not in values]
-        unknown = [name for name in values if name not in known and name not in derived]
-        mistakes = [f"missing key {name}" for name in missing] + [f"unknown key {name}" for name in unknown]
-        if mistakes:
-            raise ConfigError(f"{source}: " + "; ".join(mistakes))
-        try:
-            config = cls(**{name: value for name, value in values.items() if name in known})
-        except ConfigError as error:
-            raise ConfigError(f"{source}: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{source}: must be a table")
+        config = strict(cls, {name: value for name, value in values.items() if name not in derived}, source)
         for name in ("num_query_heads", "num_kv_heads"):
             if name in values and tuple(values[name]) != getattr(config, name):
                 raise ConfigError(
@@ -191,7 +184,8 @@ def _is_positive(value: object) -> bool:
 def model_sizes() -> dict[str, ModelConfig]:
     """Return the named sizes that ship with the package, smallest first."""
     text = resources.files(__package__).joinpath("sizes.toml").read_text(encoding="utf-8")
-    return {name: ModelConfig.from_dict(values, f"sizes.toml [{name}]") for name, values in tomllib.loads(text).items()}
+    sizes = parse_toml(text, "sizes.toml")
+    return {name: ModelConfig.from_dict(values, f"sizes.toml [{name}]") for name, values in sizes.items()}
 
 
 def model_size(name: str) -> ModelConfig:
@@ -203,12 +197,12 @@ def model_size(name: str) -> ModelConfig:
     if not _is_size_file(name):
         return model_sizes()[size_name(name)]
     try:
-        values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        text = Path(name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"no file {name}; give one with a table of sizes.toml's keys") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: no model size ({error})") from None
-    return ModelConfig.from_dict(values, name)
+    return ModelConfig.from_dict(parse_toml(text, name), name)
 
 
 def size_name(name: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 from keyboard_lm.text.case import fold
 from keyboard_lm.touch.layout import Layout, Tap
 
@@ -129,21 +129,17 @@ def parse_channel(values: Mapping[str, Any]) -> ChannelParameters:
     Raises:
         ConfigError: unknown keys, or numbers out of range.
     """
-    try:
-        sections = dict(values)
-        parts = TapModel(**sections.pop("taps", {})), ErrorRates(**sections.pop("rates", {}))
-    except TypeError as error:
-        raise ConfigError(f"channel: {error}") from None
-    if sections:
-        raise ConfigError(f"channel: unknown section {', '.join(sorted(sections))}")
-    return ChannelParameters(*parts)
+    if unknown := values.keys() - {"taps", "rates"}:
+        raise ConfigError(f"channel: unknown section {', '.join(sorted(unknown))}")
+    taps = strict(TapModel, values.get("taps", {}), "channel [taps]")
+    return ChannelParameters(taps, strict(ErrorRates, values.get("rates", {}), "channel [rates]"))
 
 
 @cache
 def load_channel_parameters(language: str = "en") -> ChannelParameters:
     """Return the parameters that come with a language."""
     path = resources.files("keyboard_lm").joinpath("languages", language, CHANNEL_FILE)
-    return parse_channel(tomllib.loads(path.read_text(encoding="utf-8")))
+    return parse_channel(parse_toml(path.read_text(encoding="utf-8"), CHANNEL_FILE))
 
 
 class Evidence(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml, strict
 
 SPACE = " "
 
@@ -34,6 +34,12 @@ class Row:
 
     keys: str
     left: float
+
+
+@dataclass(frozen=True)
+class _SpaceBar:
+    left: float
+    width: float
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def load_layout(name: str = "qwerty") -> Layout:
     if name not in layout_names():
         raise ConfigError(f"no layout {name!r}; choose one of: {', '.join(layout_names())}")
     path = resources.files(__package__).joinpath("layouts", f"{name}.toml")
-    return parse_layout(name, tomllib.loads(path.read_text(encoding="utf-8")))
+    return parse_layout(name, parse_toml(path.read_text(encoding="utf-8"), f"{name}.toml"))
 
 
 def parse_layout(name: str, values: Mapping[str, Any]) -> Layout:
@@ -147,17 +153,11 @@ def parse_layout(name: str, values: Mapping[str, Any]) -> Layout:
     Raises:
         ConfigError: unknown or missing keys, or values that make no layout.
     """
-    try:
-        rows = [Row(**row) for row in values["rows"]]
-        space = dict(values["space"])
-        unknown = [*(values.keys() - {"rows", "space"}), *(space.keys() - {"left", "width"})]
-        left, width = space["left"], space["width"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"layout {name}: needs rows = [{{keys, left}}, ...] and space = {{left, width}} ({error})"
-        ) from None
-    if unknown:
-        raise ConfigError(f"layout {name}: unknown key {', '.join(sorted(unknown))}")
-    if not all(isinstance(row.keys, str) for row in rows):
-        raise ConfigError(f"layout {name}: the keys of a row are one string")
-    return Layout(name, tuple(rows), left, width)
+    where = f"layout {name}"
+    if unknown := values.keys() - {"rows", "space"}:
+        raise ConfigError(f"{where}: unknown key {', '.join(sorted(unknown))}")
+    if "space" not in values or not isinstance(values.get("rows"), list):
+        raise ConfigError(f"{where}: needs rows = [{{keys, left}}, ...] and space = {{left, width}}")
+    rows = tuple(strict(Row, row, f"{where}, row {number}") for number, row in enumerate(values["rows"], 1))
+    space = strict(_SpaceBar, values["space"], f"{where}, space")
+    return Layout(name, rows, space.left, space.width)

@@ -46,7 +46,7 @@ def test_every_recipe_that_ships_can_be_read_and_says_its_bits(bits):
         ('[[tensors]]\nmatch = "*"\nbits = 5', "bits must be one of"),
         ('[[tensors]]\nmatch = "*"\nbits = 4\ngroup_size = -1', "group_size"),
         ('[[tensors]]\nmatch = "*"\nbits = true', "bits"),
-        ("[[tensors]]\nbits = 4\nrows = 3", "unknown key rows; tensors 1: match"),
+        ("[[tensors]]\nbits = 4\nrows = 3", "unknown key rows; tensors 1: missing key match"),
         ("importance = 3", "importance must be"),
         ("tensors = 3", "tensors must be"),
         ("[[tensors", "mine.toml"),

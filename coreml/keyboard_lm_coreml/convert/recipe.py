@@ -13,19 +13,17 @@ The first rule whose `match` fits decides; a matrix that none fits is stored in 
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.quantize.palettes import BITS
+from keyboard_lm.tables import fitting_fields, parse_toml
 
 SHIPPED_BITS = (4, 6, 8, 16)  # --bits; each has a recipe file
 UNCOMPRESSED_BITS = 16
-_SWITCHES = ("importance", "compensation")
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,15 @@ class Rule:
     match: str
     bits: int
     group_size: int = 0
+
+    def mistakes(self) -> list[str]:
+        """Return what makes no sense, one line each."""
+        found = []
+        if self.bits not in (*BITS, UNCOMPRESSED_BITS):
+            found.append(f"bits must be one of {', '.join(map(str, BITS))} or 16, not {self.bits!r}")
+        if self.group_size < 0:
+            found.append(f"group_size must be a number of rows, 0 for all, not {self.group_size!r}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -97,32 +104,19 @@ def parse_recipe(text: str, source: str) -> Recipe:
     Raises:
         ConfigError: not TOML, or mistakes, all of which are listed.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    mistakes = [f"unknown key {key}" for key in values if key not in (*_SWITCHES, "tensors")]
-    switches = {key: values.get(key, True) for key in _SWITCHES}
-    for key, value in switches.items():
-        if not isinstance(value, bool):
-            mistakes.append(f"{key} must be true or false, not {value!r}")
-    tables = values.get("tensors", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+    values = parse_toml(text, source)
+    tables = values.pop("tensors", [])
+    if not isinstance(tables, list):
         raise ConfigError(f"{source}: tensors must be a list of tables, each under [[tensors]]")
+    mistakes: list[str] = []
+    switches = fitting_fields(Recipe, values, mistakes, skip=("name", "rules"))
+    rules = []
     for number, table in enumerate(tables, 1):
-        mistakes += [f"tensors {number}: {mistake}" for mistake in _mistakes(table)]
+        before = len(mistakes)
+        fitting = fitting_fields(Rule, table, mistakes, f"tensors {number}: ")
+        if len(mistakes) == before:
+            rules.append(Rule(**fitting))
+            mistakes += [f"tensors {number}: {mistake}" for mistake in rules[-1].mistakes()]
     if mistakes:
         raise ConfigError(f"{source}: " + "; ".join(mistakes))
-    return Recipe(Path(source).name, tuple(Rule(**table) for table in tables), **switches)
-
-
-def _mistakes(table: dict[str, Any]) -> list[str]:
-    found = [f"unknown key {key}" for key in table if key not in ("match", "bits", "group_size")]
-    if not isinstance(table.get("match"), str):
-        found.append("match must be a tensor name")
-    if isinstance(table.get("bits"), bool) or table.get("bits") not in (*BITS, UNCOMPRESSED_BITS):
-        found.append(f"bits must be one of {', '.join(map(str, BITS))} or 16, not {table.get('bits')!r}")
-    size = table.get("group_size", 0)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        found.append(f"group_size must be a number of rows, 0 for all, not {size!r}")
-    return found
+    return Recipe(Path(source).name, tuple(rules), **switches)

@@ -8,7 +8,6 @@ chip count together no more than the square root of their number.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from keyboard_lm.device.cost_model import CostModel, Work, chips
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml
 
 Array = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def published() -> tuple[Published, ...]:
         ConfigError: a row is not complete, or names a chip or source that there is not.
     """
     text = resources.files(__package__).joinpath("published.toml").read_text(encoding="utf-8")
-    return parse_published(tomllib.loads(text))
+    return parse_published(parse_toml(text, "published.toml"))
 
 
 def parse_published(values: dict[str, Any]) -> tuple[Published, ...]:

@@ -103,5 +103,5 @@ def test_a_wrong_chip_or_device_is_named() -> None:
     del values["name"]
     with pytest.raises(ConfigError, match="chip A14: memory_gb_s must be a number above 0, not 0"):
         parse_chip("A14", {**values, "memory_gb_s": 0})
-    with pytest.raises(ConfigError, match="chip A14: needs year, memory_gb_s"):
+    with pytest.raises(ConfigError, match="chip A14: unknown key cores"):
         parse_chip("A14", {**values, "cores": 16})

@@ -195,7 +195,8 @@ def test_nothing_typed_has_no_candidates(channel: Channel) -> None:
     ("values", "message"),
     [
         ({"rates": {"omission": 0}}, "omission"),
-        ({"rates": {"omission": 2, "vowel": "x"}}, "omission.*vowel"),
+        ({"rates": {"omission": 2, "vowel": -1}}, "omission.*vowel"),
+        ({"rates": {"omission": "2", "vowel": "x"}}, "omission.*vowel"),
         ({"rates": {"typo": 0.1}}, "typo"),
         ({"taps": {"sd_x": 0}}, "sd_x"),
         ({"taps": {"dx": math.nan}}, "dx"),

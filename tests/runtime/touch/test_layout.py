@@ -72,8 +72,8 @@ def test_all_mistakes_of_a_layout_are_reported() -> None:
     ("values", "message"),
     [
         ({}, "needs rows"),
-        ({"rows": [{"keys": "ab"}], "space": {"left": 0, "width": 1}}, "needs rows"),
-        ({"rows": [{"keys": ["a"], "left": 0}], "space": {"left": 0, "width": 1}}, "one string"),
+        ({"rows": [{"keys": "ab"}], "space": {"left": 0, "width": 1}}, "row 1: missing key left"),
+        ({"rows": [{"keys": ["a"], "left": 0}], "space": {"left": 0, "width": 1}}, "row 1: keys must be a string"),
         ({"rows": [{"keys": "ab", "left": 0}], "space": {"left": 0, "width": 1}, "colour": 1}, "unknown key colour"),
     ],
 )

@@ -95,7 +95,7 @@ def test_all_mistakes_are_reported_together() -> None:
         ('name = "x"\n' + SOURCE + SOURCE, "two sources are called 'chat'"),
         ('name = "x"\n[[source]]\npath = "a.txt"', r"\[\[source\]\] 1: missing key name"),
         ('name = "x"\n' + SOURCE + 'dataset = "o/n"', "give either path or dataset"),
-        ('name = "x"\n' + SOURCE + "weight = nan", "weight must be a positive number"),
+        ('name = "x"\n' + SOURCE + "weight = nan", "weight must be a number, not nan"),
     ],
 )
 def test_a_mistake_is_named(text: str, complaint: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import fitting_fields, parse_toml
 from keyboard_lm_training.corpus.clean import CleanOptions
 from keyboard_lm_training.corpus.dedup import DedupOptions
 from keyboard_lm_training.corpus.sources import SourceRecipe
@@ -18,7 +18,6 @@ from keyboard_lm_training.corpus.tokenizer_training import TokenizerOptions
 
 PER_TOKEN = "per_token"
 SHARE = "share"
-_TYPE_NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +103,22 @@ class Recipe:
         Raises:
             ConfigError: not TOML, or unknown, missing or invalid keys; all are listed.
         """
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{where}: not TOML ({error})") from None
+        values = parse_toml(text, where)
         mistakes: list[str] = []
         sources = values.pop("source", [])
         if not isinstance(sources, list):
             mistakes.append("source must be an array of tables, [[source]]")
             sources = []
         sections = {name: values.pop(name, {}) for name in ("clean", "dedup", "tokenizer")}
-        top = _checked(cls, values, "", mistakes, skip=("sources", *sections))
+        top = fitting_fields(cls, values, mistakes, skip=("sources", *sections))
         built = [
-            SourceRecipe(**{"name": "", **_checked(SourceRecipe, source, _source_label(source, i), mistakes)})
+            SourceRecipe(**{"name": "", **fitting_fields(SourceRecipe, source, mistakes, _source_label(source, i))})
             for i, source in enumerate(sources, 1)
         ]
         kinds = {"clean": CleanOptions, "dedup": DedupOptions, "tokenizer": TokenizerOptions}
-        options = {name: kind(**_checked(kind, sections[name], f"[{name}] ", mistakes)) for name, kind in kinds.items()}
+        options = {
+            name: kind(**fitting_fields(kind, sections[name], mistakes, f"[{name}] ")) for name, kind in kinds.items()
+        }
         try:
             recipe = cls(**{"name": where, **top, **options, "sources": tuple(built)})
         except ConfigError as error:
@@ -155,39 +153,3 @@ def load_recipe(name: str) -> Recipe:
 def _source_label(values: object, number: int) -> str:
     name = values.get("name") if isinstance(values, dict) else None
     return f"[[source]] {name or number}: "
-
-
-def _checked(
-    kind: type[Any], values: object, label: str, mistakes: list[str], skip: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return the values that fit the fields of a dataclass by name and type; describe the others in `mistakes`."""
-    if not isinstance(values, dict):
-        mistakes.append(f"{label}must be a table")
-        return {}
-    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in skip}
-    good = {}
-    for name, value in values.items():
-        if name not in fields:
-            mistakes.append(f"{label}unknown key {name}")
-        elif not _fits(value, str(fields[name].type)):
-            mistakes.append(f"{label}{name} must be {_TYPE_NAMES[str(fields[name].type)]}, not {value!r}")
-        else:
-            good[name] = value
-    mistakes += [
-        f"{label}missing key {f.name}"
-        for f in fields.values()
-        if f.default is f.default_factory is dataclasses.MISSING and f.name not in values
-    ]
-    return good
-
-
-def _fits(value: object, type_name: str) -> bool:
-    match type_name:
-        case "bool":
-            return isinstance(value, bool)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "float":
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
-        case _:
-            return isinstance(value, str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import Any
 
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.network.config import size_name
+from keyboard_lm.tables import parse_toml
 
 _CHOICES = {
     "optimizer": ("adamw", "muon"),
@@ -148,7 +148,7 @@ class TrainConfig:
 @cache
 def _presets() -> dict[str, dict[str, Any]]:
     text = resources.files(__package__).joinpath("train_presets.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return parse_toml(text, "train_presets.toml")
 
 
 def preset_for(size: str) -> TrainConfig:

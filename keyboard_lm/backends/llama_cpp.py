@@ -9,7 +9,8 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
-from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.checks import check_tree
+from keyboard_lm.backends.flat_cache import FlatCacheBackend
 from keyboard_lm.backends.protocol import ROOT, Logits, check_fits
 from keyboard_lm.errors import CheckpointError
 from keyboard_lm.network.config import ModelConfig
@@ -17,7 +18,7 @@ from keyboard_lm.network.config import ModelConfig
 _SILENCE = llama_cpp.llama_log_callback(lambda *_: None)  # llama.cpp keeps it, so it must live as long as the process
 
 
-class LlamaCppBackend:
+class LlamaCppBackend(FlatCacheBackend):
     """Runs a GGUF file; see `keyboard_lm.backends.protocol.Backend` for what each call promises.
 
     A tree is scored path by path.
@@ -34,8 +35,7 @@ class LlamaCppBackend:
     name = "llama.cpp"
 
     def __init__(self, path: Path, config: ModelConfig, num_threads: int = 2) -> None:
-        self.config = config
-        self._length = 0
+        super().__init__(config)
         llama_cpp.llama_log_set(_SILENCE, ctypes.c_void_p(0))
         model_params = llama_cpp.llama_model_default_params()
         model_params.use_extra_bufts = False  # weights repacked for AMX crash llama.cpp 0.3.36 on this architecture
@@ -49,19 +49,6 @@ class LlamaCppBackend:
         if not self._context:
             raise CheckpointError(f"{path}: llama.cpp cannot run a network of this shape")
         self._memory = llama_cpp.llama_get_memory(self._context)
-
-    @property
-    def length(self) -> int:
-        return self._length
-
-    @property
-    def capacity(self) -> int:
-        return self.config.max_context_length
-
-    def prefill(self, token_ids: Sequence[int]) -> Logits:
-        check_fits(self, 0, len(token_ids))
-        self.rewind(0)
-        return self.decode(token_ids)
 
     def decode(self, token_ids: Sequence[int]) -> Logits:
         check_fits(self, self._length, len(token_ids))
@@ -85,6 +72,5 @@ class LlamaCppBackend:
         return np.stack(rows)
 
     def rewind(self, length: int) -> None:
-        check_rewind(self, length)
+        super().rewind(length)
         llama_cpp.llama_memory_seq_rm(self._memory, 0, length, -1)
-        self._length = length

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 import numpy as np
 
-from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.checks import check_tree
+from keyboard_lm.backends.flat_cache import FlatCacheBackend
 from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
 from keyboard_lm.network.checkpoint import Checkpoint, Weights
@@ -19,7 +20,7 @@ from keyboard_lm.network.config import ModelConfig
 _Matrix = Callable[[mx.array], mx.array]  # (..., K) -> (..., N)
 
 
-class MlxBackend:
+class MlxBackend(FlatCacheBackend):
     """Runs a checkpoint's weights; see `keyboard_lm.backends.protocol.Backend` for what each call promises.
 
     Shapes: T new tokens, C model_dim, H query heads, G key-value heads, D head_dim, S slots.
@@ -27,7 +28,7 @@ class MlxBackend:
     Args:
         config: the network's shape.
         weights: by OpenELM's tensor names.
-        capacity: slots of the KV cache; by default the longest context the network is trained for.
+        capacity: slots of the KV cache; at most, and by default, the longest context the network is trained for.
         bits: 4 and 8 quantize every matrix as `keyboard-lm export-mlx` does; 16 and 32 keep fp16 and fp32.
 
     Raises:
@@ -37,9 +38,7 @@ class MlxBackend:
     name = "mlx"
 
     def __init__(self, config: ModelConfig, weights: Weights, capacity: int | None = None, bits: int = 16) -> None:
-        self.config = config
-        self._capacity = capacity or config.max_context_length
-        self._length = 0
+        super().__init__(config, capacity)
         self._dtype = mx.float32 if bits == 32 else mx.float16
         self._bits = bits
         self._group = group_size(config) if bits < 16 else 0
@@ -65,19 +64,6 @@ class MlxBackend:
         """
         return cls(checkpoint.config, checkpoint.weights(), capacity, bits)
 
-    @property
-    def length(self) -> int:
-        return self._length
-
-    @property
-    def capacity(self) -> int:
-        return self._capacity
-
-    def prefill(self, token_ids: Sequence[int]) -> Logits:
-        check_fits(self, 0, len(token_ids))
-        self._length = 0
-        return self.decode(token_ids)
-
     def decode(self, token_ids: Sequence[int]) -> Logits:
         num_new = len(token_ids)
         check_fits(self, self._length, num_new)
@@ -93,10 +79,6 @@ class MlxBackend:
         seen = np.ones((len(token_ids), self._length), np.bool_)
         visible = np.concatenate((seen, tree_visibility(parents)), axis=1)  # (N, length + N)
         return self._logits(token_ids, self._length + np.array(tree_depths(parents)), visible, last_only=False)
-
-    def rewind(self, length: int) -> None:
-        check_rewind(self, length)
-        self._length = length
 
     def _logits(self, token_ids: Sequence[int], positions: np.ndarray, visible: np.ndarray, last_only: bool) -> Logits:
         angles = positions[:, None].astype(np.float32) * self._frequencies  # (T, D/2)

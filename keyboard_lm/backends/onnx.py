@@ -11,7 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from keyboard_lm.backends import onnx_format as names
-from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.checks import check_tree
+from keyboard_lm.backends.flat_cache import FlatCacheBackend
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
 from keyboard_lm.errors import CheckpointError
 from keyboard_lm.network.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ from keyboard_lm.network.config import ModelConfig
 DEFAULT_THREADS = 2
 
 
-class OnnxBackend:
+class OnnxBackend(FlatCacheBackend):
     """Runs an exported graph; see `keyboard_lm.backends.protocol.Backend` for what each call promises.
 
     The cache lies in buffers that the graph reads and writes in place, so a step copies nothing, and the scratch slots
@@ -41,9 +42,7 @@ class OnnxBackend:
     def __init__(
         self, graph: bytes | Any, config: ModelConfig, capacity: int | None = None, num_threads: int = DEFAULT_THREADS
     ) -> None:
-        self.config = config
-        self._capacity = min(capacity or config.max_context_length, config.max_context_length)
-        self._length = 0
+        super().__init__(config, capacity)
         self._session = _open_session(graph, num_threads) if isinstance(graph, bytes) else graph
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if self.metadata.get(names.META_FORMAT) != str(names.GRAPH_FORMAT):
@@ -95,19 +94,6 @@ class OnnxBackend:
         """Return a backend over the same weights with a cache of its own; both are to be used from one thread."""
         return OnnxBackend(self._session, self.config, self._capacity)
 
-    @property
-    def length(self) -> int:
-        return self._length
-
-    @property
-    def capacity(self) -> int:
-        return self._capacity
-
-    def prefill(self, token_ids: Sequence[int]) -> Logits:
-        check_fits(self, 0, len(token_ids))
-        self._length = 0
-        return self.decode(token_ids)
-
     def decode(self, token_ids: Sequence[int]) -> Logits:
         num_new = len(token_ids)
         check_fits(self, self._length, num_new)
@@ -127,10 +113,6 @@ class OnnxBackend:
         bias[:, self._length : start] = -np.inf
         bias[:, start:][~tree_visibility(parents)] = -np.inf
         return self._run(token_ids, positions, start, bias, np.arange(num_new))  # (N, V)
-
-    def rewind(self, length: int) -> None:
-        check_rewind(self, length)
-        self._length = length
 
     def _run(
         self,

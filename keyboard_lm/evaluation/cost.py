@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -134,11 +134,15 @@ def _measure(load_subject: Callable[[], Subject], documents: Sequence[Sequence[s
     )
 
 
-def _peak_rss_bytes() -> int:
+def _peak_rss_bytes() -> float:
     # On Linux the resource usage of a process begins with the peak of the one that started it; this does not.
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return math.nan  # Windows has none
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keyboard_lm.backends.protocol import Backend, Logits
+from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
 from keyboard_lm.evaluation.savings import KeystrokeSavings
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -117,7 +118,7 @@ def measure(
 
     Args:
         reference: what all are compared with.
-        others: name, and how to open it; what that raises becomes the row's reason.
+        others: name, and how to open it; a `KeyboardLMError` on the way becomes the row's reason, all else is raised.
         tokenizer: of the checkpoint.
         asked: prompts for the logits.
         messages: to type for keystroke savings.
@@ -133,8 +134,8 @@ def measure(
             backend = opened()
             got = logits_of(backend, asked)
             savings = savings_of(backend, tokenizer, messages)
-        except (ImportError, Exception) as error:  # a row that cannot run says why
-            rows.append(Row(name, reason=str(error).split("\n")[0] or type(error).__name__))
+        except KeyboardLMError as error:  # what cannot run here says why; anything else is a mistake of ours
+            rows.append(Row(name, reason=str(error).split("\n")[0]))
             continue
         rows.append(compare(name, got, expected, savings, expected_savings))
     return rows

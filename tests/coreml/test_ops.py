@@ -29,6 +29,7 @@ def _half(*shape: int) -> Any:
 WEIGHT, BIAS = _half(6, 8), _half(6)
 TABLE = _half(10, 4)
 HALF_GAMMA = _half(8)
+CHANNELS = _half(1, 8, 1, 5)
 
 # name: (shape of the fp16 input x, the operation, torch's answer)
 CASES: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -61,6 +62,11 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[[Any], An
                        lambda x: F.conv2d(x, _t(WEIGHT)[:, :, None, None])),
     "conv-1d-batch": ((3, 8, 5), lambda x: mb.conv(x=x, weight=WEIGHT[:, :, None]),
                       lambda x: F.conv1d(x, _t(WEIGHT)[:, :, None])),
+    "conv-computed-weights": (
+        (6, 8, 1, 1),
+        lambda x: mb.conv(x=CHANNELS, weight=mb.mul(x=x, y=np.float16(2)), bias=BIAS),
+        lambda x: F.conv2d(_t(CHANNELS), 2 * x, _t(BIAS)),
+    ),
     "linear": ((2, 5, 8), lambda x: mb.linear(x=x, weight=WEIGHT, bias=BIAS),
                lambda x: F.linear(x, _t(WEIGHT), _t(BIAS))),
     "matmul": ((2, 5, 8), lambda x: mb.matmul(x=x, y=WEIGHT, transpose_y=True), lambda x: x @ _t(WEIGHT).T),

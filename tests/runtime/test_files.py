@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +19,7 @@ from typing import Any
 import pytest
 
 from keyboard_lm.errors import WriteError
-from keyboard_lm.files import replaced_file, replaced_folder, write_file_whole, write_text_whole
+from keyboard_lm.files import replaced_file, replaced_folder, take_lock, write_file_whole, write_text_whole
 
 CALLS = [(os, "open"), (os, "close"), (os, "fsync"), (os, "replace"), (os, "rename"), (os, "chmod"), (os, "mkdir"),
          (tempfile, "mkstemp"), (tempfile, "mkdtemp")]  # fmt: skip
@@ -208,3 +211,29 @@ def test_a_folder_takes_the_place_of_another_whole(tmp_path: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["inside", "weights"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     shutil.rmtree(folder)
+
+
+def test_a_locked_file_is_another_processs_until_it_is_closed(tmp_path: Path) -> None:
+    script = "import sys; from keyboard_lm.files import take_lock; sys.exit(not take_lock(open(sys.argv[1], 'w')))"
+    command = [sys.executable, "-c", script, str(tmp_path / "lock")]
+    with (tmp_path / "lock").open("w") as stream:
+        assert take_lock(stream)
+        assert subprocess.run(command, check=False).returncode == 1
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_nothing_that_one_system_lacks_is_imported_with_the_package() -> None:
+    root = Path(__file__).parents[2]
+    packages = [
+        root / "keyboard_lm",
+        root / "training" / "keyboard_lm_training",
+        root / "coreml" / "keyboard_lm_coreml",
+    ]
+    found = [
+        f"{file.relative_to(root)}: {line}"
+        for package in packages
+        for file in package.rglob("*.py")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.match(r"(import|from) (fcntl|resource|msvcrt|termios|pwd|grp)\b", line)
+    ]
+    assert found == []

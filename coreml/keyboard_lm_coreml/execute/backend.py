@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.backends.checks import check_rewind, check_tree
+from keyboard_lm.backends.checks import check_tree
+from keyboard_lm.backends.flat_cache import FlatCacheBackend
 from keyboard_lm.backends.protocol import ROOT, Logits, check_fits, tree_depths
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.network.config import ModelConfig
@@ -17,7 +18,7 @@ from keyboard_lm_coreml.package.contract import Contract, Entry, check_digests, 
 from keyboard_lm_coreml.package.package import Package, find_package
 
 
-class CoreMLBackend:
+class CoreMLBackend(FlatCacheBackend):
     """Runs a package's functions; see `keyboard_lm.backends.protocol.Backend` for what each call promises.
 
     New tokens are given to the smallest function that holds them, or to several one after the other. Slots that a call
@@ -33,13 +34,10 @@ class CoreMLBackend:
     name = "coreml"
 
     def __init__(self, runner: Runner, contract: Contract, config: ModelConfig, capacity: int | None = None) -> None:
-        self.config = config
-        longest = min(config.max_context_length, contract.num_slots)
+        super().__init__(config, capacity, contract.num_slots)
         self._runner = runner
         self._entries = contract.entries
         self._num_slots = contract.num_slots
-        self._capacity = min(capacity or longest, longest)
-        self._length = 0
         self._rope = rope_rows(config, contract.num_slots)
 
     @classmethod
@@ -54,19 +52,6 @@ class CoreMLBackend:
         check_digests(package, checkpoint)
         contract = read_contract(package, checkpoint.config)
         return cls(open_runner(package), contract, checkpoint.config, capacity)
-
-    @property
-    def length(self) -> int:
-        return self._length
-
-    @property
-    def capacity(self) -> int:
-        return self._capacity
-
-    def prefill(self, token_ids: Sequence[int]) -> Logits:
-        check_fits(self, 0, len(token_ids))
-        self._length = 0
-        return self.decode(token_ids)
 
     def decode(self, token_ids: Sequence[int]) -> Logits:
         check_fits(self, self._length, len(token_ids))
@@ -100,10 +85,6 @@ class CoreMLBackend:
             found.append(rows[: len(ids[part])])
             done += len(ids[part])
         return np.concatenate(found)  # (N, V)
-
-    def rewind(self, length: int) -> None:
-        check_rewind(self, length)
-        self._length = length
 
     def _call(
         self,

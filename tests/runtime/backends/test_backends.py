@@ -47,18 +47,37 @@ def close(kind: str) -> Close:
     return KINDS[kind]
 
 
-@pytest.fixture(scope="module")
-def backend(kind: str, tiny_checkpoint: Path) -> Backend:
-    checkpoint = Checkpoint.load(tiny_checkpoint)
+def opened(kind: str, folder: Path, capacity: int | None) -> Backend:
+    checkpoint = Checkpoint.load(folder)
     if kind == "torch":
         pytest.importorskip("torch")
-        return load_backend("torch", checkpoint, capacity=CAPACITY)
+        return load_backend("torch", checkpoint, capacity=capacity)
     if kind == "mlx":
         pytest.importorskip("mlx.core")
         from keyboard_lm.backends.mlx import MlxBackend
 
-        return MlxBackend.load(checkpoint, CAPACITY, bits=32)
-    return OnnxBackend.load(checkpoint, capacity=CAPACITY, num_threads=1, bits=4 if kind == "onnx-int4" else 32)
+        return MlxBackend.load(checkpoint, capacity, bits=32)
+    return OnnxBackend.load(checkpoint, capacity=capacity, num_threads=1, bits=4 if kind == "onnx-int4" else 32)
+
+
+@pytest.fixture(scope="module")
+def backend(kind: str, tiny_checkpoint: Path) -> Backend:
+    return opened(kind, tiny_checkpoint, CAPACITY)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 128), (10_000, 128), (128, 128), (5, 5)])
+def test_a_cache_has_what_is_asked_for_and_no_more_than_the_network_is_trained_for(
+    kind: str, tiny_checkpoint: Path, asked: int | None, given: int
+) -> None:
+    backend = opened(kind, tiny_checkpoint, asked)
+    assert backend.capacity == given
+    with pytest.raises(ContextLengthError):
+        backend.prefill([3] * (given + 1))
+
+
+def test_a_cache_of_no_slots_is_refused(kind: str, tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="a KV cache of 0 slots holds nothing"):
+        opened(kind, tiny_checkpoint, 0)
 
 
 def tokens(count: int, seed: int = 0) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from keyboard_lm.errors import DataError
+from keyboard_lm.files import take_lock
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm_training.corpus import dedup
 from keyboard_lm_training.corpus.cleaning import CleanText, ItemSpill, clean_source
@@ -95,10 +95,8 @@ def _partial_folder(output: Path) -> Iterator[Path]:
             raise DataError(f"{output} already exists; choose another folder or delete it")
         output.parent.mkdir(parents=True, exist_ok=True)
         with lock_file.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DataError(f"{output}: another run is writing this corpus; wait for it or stop it") from None
+            if not take_lock(lock):
+                raise DataError(f"{output}: another run is writing this corpus; wait for it or stop it")
             try:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()

@@ -6,7 +6,6 @@ RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running ave
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from keyboard_lm.errors import TrainingError, WriteError
-from keyboard_lm.files import replaced_folder
+from keyboard_lm.files import replaced_folder, take_lock
 
 STATES_FOLDER = "states"
 _STATE_FILE = "state.json"
@@ -54,10 +53,9 @@ class RunLock:
 
     def __init__(self, run_folder: Path) -> None:
         self._stream = (run_folder / ".lock").open("w")
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{run_folder}: another process is training there; wait for it or stop it") from None
+        if not take_lock(self._stream):
+            self._stream.close()
+            raise TrainingError(f"{run_folder}: another process is training there; wait for it or stop it")
         for draft in (run_folder / STATES_FOLDER).glob(".*"):
             shutil.rmtree(draft, ignore_errors=True)
 

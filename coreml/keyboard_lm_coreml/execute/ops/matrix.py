@@ -26,18 +26,19 @@ def _conv(node: Node) -> Kernel:
         raise MalformedError(f"weights of shape {weight.shape} do not fit {channels} channels")
     shape = (batch, outputs, *rest)
     columns = int(np.prod(rest, dtype=np.int64))
-    if not weight.is_constant:
-        return Kernel(
-            (weight, x),
-            lambda w, x: (w.reshape(outputs, channels) @ x.reshape(batch, channels, columns)).reshape(shape),
-            (shape,),
-        )
-    matrix = weight.array().reshape(outputs, channels)  # (O, C)
     bias = node.value("bias").array().reshape(-1) if node.has("bias") else None
     if bias is not None and bias.shape != (outputs,):
         raise MalformedError(f"a bias of shape {bias.shape} for {outputs} channels")
     if bias is not None and not bias.any():
         bias = None
+    if not weight.is_constant:
+
+        def computed(w: Array, x: Array) -> Array:
+            y = w.reshape(outputs, channels) @ x.reshape(batch, channels, columns)  # (B, O, T)
+            return (y if bias is None else y + bias[:, None]).reshape(shape)
+
+        return Kernel((weight, x), computed, (shape,))
+    matrix = weight.array().reshape(outputs, channels)  # (O, C)
 
     def one(x: Array) -> Array:
         y = matrix @ x.reshape(channels)  # (O,)

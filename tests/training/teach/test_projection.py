@@ -56,6 +56,17 @@ def test_a_place_of_which_nothing_was_counted_stays_ours() -> None:
     assert (projection.project(_distributions(2, _NUM_TOKENS), own, MESSAGE_START) == own).all()
 
 
+@given(seed=st.integers(0, 10_000))
+def test_a_piece_that_was_never_counted_keeps_what_ours_gives_it(seed: int) -> None:
+    projection, _ = _projection(seed)
+    rows = projection.counts[INSIDE]
+    fewer = Projection([rows[rows[:, 0] > 1], *projection.counts[1:]], _NUM_PIECES, _NUM_TOKENS)
+    own = _distributions(seed + 1, _NUM_PIECES)
+    result = fewer.project(_distributions(seed, _NUM_TOKENS), own, INSIDE)
+    torch.testing.assert_close(result[:2], own[:2])
+    torch.testing.assert_close(result.sum(0), torch.ones(3))
+
+
 def test_counts_are_those_of_the_borders_and_survive_storage() -> None:
     window = np.array([1, 3, 4, 3, 5])
     native = NativeWindow(np.array([0, 2, 2, 4]), np.array([0, 1, 3]), np.array([1, 2, 4]), np.array([2, 0, 0]))

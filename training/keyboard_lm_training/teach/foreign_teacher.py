@@ -118,7 +118,7 @@ class RunningTeacher:
 
     Args:
         teacher: see `ForeignTeacher`.
-        device: where the networks run; the tables stay on the CPU.
+        device: where the networks run.
 
     Raises:
         CheckpointError: a file is missing or damaged.

@@ -50,13 +50,13 @@ class MixturePlaces:
     """
 
     def __init__(self, network: Llama, own: OpenELM, text: NativeText, projection: Projection) -> None:
-        self.network, self.own, self._text, self._projection = network, own, text, projection
         self._device = own.transformer.token_embeddings.weight.device
+        self.network, self.own, self._text, self._projection = network, own, text, projection.to(self._device)
 
     def own_log_probabilities(self, windows: NDArray[np.int64]) -> Tensor:
         """Return our own model's, (B, T, V)."""
         logits: Tensor = self.own(torch.from_numpy(windows[:, :-1]).to(self._device))  # (B, T, V)
-        return logits.float().log_softmax(-1).cpu()
+        return logits.float().log_softmax(-1)
 
     def of(self, windows: NDArray[np.int64], own: Tensor, kinds: Iterable[int]) -> Iterator[tuple[int, Places]]:
         """Yield (window, places of one kind there).
@@ -75,7 +75,7 @@ class MixturePlaces:
                 for rows, tokens in _chunks(window.places[chosen], window.tokens[chosen]):
                     table = self.network.table  # (N, C)
                     states = hidden[tokens - 1].to(table.dtype)  # (n, C)
-                    foreign = (table @ states.T).float().softmax(dim=0).cpu()  # (N, n)
+                    foreign = (table @ states.T).float().softmax(dim=0)  # (N, n)
                     mine = own[number, rows].exp().T.contiguous()  # (V, n)
                     yield number, Places(kind, rows, self._projection.project(foreign, mine, kind), mine)
 
@@ -156,12 +156,13 @@ def fit_mixture(places: MixturePlaces, texts: Iterable[tuple[str, NDArray[np.int
     total_nats = total_bytes = 0.0
     for _, windows, num_bytes in texts:
         own = places.own_log_probabilities(windows)  # (B, T, V)
-        targets = torch.from_numpy(windows[:, 1:])  # (B, T)
+        targets = torch.from_numpy(windows[:, 1:]).to(own.device)  # (B, T)
         total_nats += float(F.nll_loss(own.flatten(0, 1), targets.flatten(), reduction="sum"))
         total_bytes += num_bytes
         for number, found in places.of(windows, own, range(NUM_KINDS)):
             wanted = targets[number, found.rows].unsqueeze(0)  # (1, n)
-            pairs[found.kind].append(torch.cat([found.projected.gather(0, wanted), found.own.gather(0, wanted)]))
+            pair = torch.cat([found.projected.gather(0, wanted), found.own.gather(0, wanted)])  # (2, n)
+            pairs[found.kind].append(pair.cpu())
     found_pairs = [torch.cat(parts, dim=1).clamp(min=_LEAST).double() for parts in pairs]  # (2, n) each
     weights = tuple(_best_weight(pair) for pair in found_pairs)
     own_nats, projected, mixed = (

@@ -8,7 +8,8 @@ Decision", 1965):
     P(p) = q(p) sum_t P(t | p) N(t) / Q(t),   Q(t) = sum_p q(p) P(t | p)
 
 A token that is one of our words passes its probability on; one that begins several of ours (" I" of "I'll" and "I'm",
-"Bir" of "Birthday") is shared out as our own model would; nothing is lost.
+"Bir" of "Birthday") is shared out as our own model would. A piece that was never counted in such a place keeps what our
+own model gives it; nothing is lost.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True)
 class _Table:
-    # P(t | p) of one kind of place: by_piece (V, N) and by_token (N, V), sparse; N native tokens.
+    # P(t | p) of one kind of place: by_piece (V, N) and by_token (N, V), sparse; N native tokens. Of each piece,
+    # (V, 1), whether it was counted.
     by_piece: Tensor
     by_token: Tensor
+    is_counted: Tensor
+
+    def to(self, device: torch.device) -> _Table:
+        return _Table(self.by_piece.to(device), self.by_token.to(device), self.is_counted.to(device))
 
 
 class Projection:
@@ -94,7 +100,13 @@ class Projection:
         ).coalesce()  # fmt: skip
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return _Table(by_piece.to_sparse_csr(), by_piece.t().coalesce().to_sparse_csr())
+            counted = torch.from_numpy(totals > 0).unsqueeze(1)  # (V, 1)
+            return _Table(by_piece.to_sparse_csr(), by_piece.t().coalesce().to_sparse_csr(), counted)
+
+    def to(self, device: torch.device) -> Projection:
+        """Move the tables to a device, and return self."""
+        self._tables = [table.to(device) for table in self._tables]
+        return self
 
     def project(self, native: Tensor, own: Tensor, kind: int) -> Tensor:
         """Return P(piece), (V, n), each column a distribution.
@@ -105,8 +117,10 @@ class Projection:
             kind: of these places.
         """
         table = self._tables[kind]
+        rest = torch.where(table.is_counted, 0.0, own)  # (V, n): what no native token speaks for
         expected = torch.sparse.mm(table.by_token, own)  # (N, n): Q
         ratio = torch.where(expected > _LEAST, native / expected.clamp(min=_LEAST), 0.0)  # (N, n)
         projected = own * torch.sparse.mm(table.by_piece, ratio)  # (V, n)
         total = projected.sum(dim=0, keepdim=True)  # (1, n): 1, but for tokens that no piece of ours begins with
-        return torch.where(total > _LEAST, projected / total.clamp(min=_LEAST), own)
+        left = 1 - rest.sum(dim=0, keepdim=True)  # (1, n)
+        return torch.where(total > _LEAST, rest + projected * (left / total.clamp(min=_LEAST)), own)

@@ -26,6 +26,12 @@ _BATCH = {
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A corpus folder or a packed corpus.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for everything written.")
 @click.option("--teacher-size", default="60m")
+@click.option(
+    "--teacher",
+    "teacher_folder",
+    type=click.Path(path_type=Path),
+    help="A finished teacher, such as `adopt` makes; all minutes are the student's then.  [default: one is trained]",
+)
 @click.option("--size", "student_size", default="30m", help="Of the student.")
 @click.option("--teacher-share", type=float, default=0.5, help="Of the minutes, for the teacher; 0 trains none.")
 @click.option("--decay-share", type=float, default=0.4, help="Of each run, spent going down.")
@@ -44,6 +50,7 @@ def command(
     data: Path,
     output: Path,
     teacher_size: str,
+    teacher_folder: Path | None,
     student_size: str,
     teacher_share: float,
     decay_share: float,
@@ -64,6 +71,7 @@ def command(
     from keyboard_lm_training.run.devices import placed
     from keyboard_lm_training.run.train_config import preset_for
     from keyboard_lm_training.run.training_data import TrainingData
+    from keyboard_lm_training.teach.distill import load_teacher
     from keyboard_lm_training.teach.time_box import TimeBox, train_in_time
 
     started = time.monotonic()
@@ -75,6 +83,7 @@ def command(
         asked_to_stop = True
         click.echo("stopping after this micro-batch", err=True)
 
+    ready = load_teacher(teacher_folder) if teacher_folder is not None else None
     with placed(device) as place:
         given = {name: value for name, value in options.items() if value is not None}
         given = _BATCH[place.device.type] | given
@@ -89,7 +98,7 @@ def command(
         try:
             result = train_in_time(
                 box, teacher, student, lambda config: TrainingData.load(folder, config.seq_len, config.seed), output,
-                place, lambda text: click.echo(text, err=True), lambda: asked_to_stop,
+                place, lambda text: click.echo(text, err=True), lambda: asked_to_stop, ready_teacher=ready,
             )  # fmt: skip
         finally:
             for number, action in earlier.items():

@@ -23,6 +23,7 @@ from keyboard_lm_training.teach.llama_files import load_foreign
 from keyboard_lm_training.teach.native_tuning import NativeTuning
 from keyboard_lm_training.teach.networks import load_network
 from keyboard_lm_training.teach.teacher_logits import StoredLogits
+from keyboard_lm_training.teach.time_box import TimeBox, train_in_time
 
 from keyboard_lm.cli import main
 from keyboard_lm.errors import CheckpointError, ConfigError, TrainingError
@@ -195,3 +196,26 @@ def test_the_commands(file: Path, own: Checkpoint, tiny_corpus: Path, tmp_path: 
     result = CliRunner().invoke(main, student, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert Checkpoint.load(tmp_path / "run" / "checkpoint").record()["objective"]["repeated_windows"] == 8
+
+
+def test_a_time_box_gives_all_its_minutes_to_the_student_of_a_ready_teacher(
+    file: Path, own: Checkpoint, data: TrainingData, tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    teacher = _adopted(file, own, data, tmp_path / "teacher").teacher
+    now = 0.0
+
+    def tick() -> bool:
+        nonlocal now
+        now += 1.0
+        return False
+
+    with placed("cpu") as place:
+        phases = train_in_time(
+            TimeBox(0.5), tiny_run, tiny_run.with_changes(average_snapshots=1),
+            lambda config: TrainingData.load(tiny_corpus, config.seq_len, config.seed), tmp_path / "box", place,
+            should_stop=tick, clock=lambda: now, ready_teacher=teacher,
+        )  # fmt: skip
+    assert phases is not None
+    assert list(phases) == ["student"]
+    run = json.loads((tmp_path / "box" / "student" / "run.json").read_text())
+    assert run["objective"]["teacher_digest"] == teacher.digest

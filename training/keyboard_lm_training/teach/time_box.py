@@ -23,7 +23,7 @@ from keyboard_lm_training.run.objective import Objective
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.trainer import CHECKPOINT_FOLDER, Progress, Trainer, TrainResult
 from keyboard_lm_training.run.training_data import TrainingData
-from keyboard_lm_training.teach.distill import Distillation, DistillOptions
+from keyboard_lm_training.teach.distill import AnyTeacher, Distillation, DistillOptions
 
 REPORT_FILE = "report.json"
 PART_BYTES = 16 << 20
@@ -146,6 +146,7 @@ def train_in_time(
     report: Callable[[str], None] = lambda text: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
+    ready_teacher: AnyTeacher | None = None,
 ) -> dict[str, Any] | None:
     """Train a teacher, then a student on it, and write the student's weights in parts.
 
@@ -162,6 +163,7 @@ def train_in_time(
         report: called with a sentence now and then.
         should_stop: asked between micro-batches.
         clock: seconds that only go forward.
+        ready_teacher: a teacher that is finished; all minutes are the student's then.
 
     Returns:
         What `report.json` holds: tokens, seconds and held-out bits per byte of both; None where it was stopped.
@@ -176,7 +178,9 @@ def train_in_time(
     end = clock() + 60 * box.minutes
     phases: dict[str, Any] = {}
     objective: Objective | None = None
-    if box.teacher_share:
+    if ready_teacher is not None:
+        objective = Distillation(ready_teacher, DistillOptions(box.alpha))
+    elif box.teacher_share:
         finished = output / "teacher" / CHECKPOINT_FOLDER
         if not finished.is_dir():
             seconds = 60 * box.minutes * box.teacher_share

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from keyboard_lm.swipe.beam import Beam, BeamOptions
 from keyboard_lm.swipe.doubles import Doubles, RestModel
-from keyboard_lm.swipe.evidence import Emissions, PathModel
+from keyboard_lm.swipe.evidence import Emissions, LetterModel, PathModel
 from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import Layout
 from keyboard_lm.touch.path import PathPoint, track
@@ -66,9 +66,17 @@ class SwipeDecoder:
         lexicon: the words.
         layout: of the keys.
         options: how paths are read.
+        letters: judges letters; None for their distance from the path.
     """
 
-    def __init__(self, lexicon: Lexicon, layout: Layout, options: SwipeOptions | None = None) -> None:
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        layout: Layout,
+        options: SwipeOptions | None = None,
+        letters: LetterModel | None = None,
+    ) -> None:
+        self._letters = letters
         self.lexicon = lexicon
         self.layout = layout
         self.options = options or SwipeOptions()
@@ -103,5 +111,5 @@ class SwipeDecoder:
     @cached_property
     def _parts(self) -> tuple[Beam, Emissions, Doubles]:
         trie = KeyTrie(self.lexicon, self.layout, self.options.num_words)
-        emissions = Emissions(self.layout, trie.keys, self.options.model)
+        emissions = Emissions(self.layout, trie.keys, self.options.model, self._letters)
         return Beam(trie, self.options.beam), emissions, Doubles(emissions.places, self.options.rests)

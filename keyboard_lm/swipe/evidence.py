@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,14 @@ class PathEvidence:
     rest: Floats
 
 
+class LetterModel(Protocol):
+    """Judges letters in the place of their distance: a network over the points of a path, for instance."""
+
+    def log_probabilities(self, track: Track, places: Floats) -> Floats:
+        """Return the logarithm of each key's probability at each point, (T, K); `places` are the keys', (K, 2)."""
+        ...
+
+
 class Emissions:
     """Turns paths into evidence by where a layout's keys are.
 
@@ -69,10 +78,18 @@ class Emissions:
         layout: of the keyboard.
         keys: the characters, in the trie's order.
         model: how fingers move.
+        letters: judges letters; None for their distance from the path.
     """
 
-    def __init__(self, layout: Layout, keys: tuple[str, ...], model: PathModel | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        keys: tuple[str, ...],
+        model: PathModel | None = None,
+        letters: LetterModel | None = None,
+    ) -> None:
         self.model = model or PathModel()
+        self._letters = letters
         centres = [layout.centre(key) for key in keys]
         self.places: Floats = np.array([(c.x, c.y * KEY_ASPECT) for c in centres if c], np.float32)  # (K, 2)
         ways = self.places[None, :, :] - self.places[:, None, :]  # (K, K, 2)
@@ -93,8 +110,7 @@ class Emissions:
         scaled = (places[:, None, :] - self.places) / np.array([model.sd_x, model.sd_y], np.float32)  # (T, K, 2)
         near = (scaled * scaled).sum(axis=2) / 2  # (T, K)
         near = -np.logaddexp(-near, np.float32(-model.missed))
-        slow = model.slow * np.log2(np.clip(track.speeds, 0.25, 4.0))[:, None]  # (T, 1)
-        letter = near + (model.letter + slow)
+        letter = self._letter(track, near)
         ends = near / model.sd_end**2 + model.letter  # (T, K)
         way = self._ways(places, step)  # (T - 1, K * K)
         total = np.zeros((num, way.shape[1]), np.float32)
@@ -104,6 +120,14 @@ class Emissions:
         rest[:-1] = np.cumsum(least[::-1])[::-1]
         passed = (np.arange(num, dtype=np.float32) * (step * model.skipped))[:, None]
         return PathEvidence(letter, ends + passed, ends - letter + passed[::-1], total, rest)
+
+    def _letter(self, track: Track, near: Floats) -> Floats:
+        if self._letters is not None:
+            judged: Floats = -self._letters.log_probabilities(track, self.places).astype(np.float32)
+            return judged
+        slow = self.model.slow * np.log2(np.clip(track.speeds, 0.25, 4.0))[:, None]  # (T, 1)
+        letter: Floats = (near + (self.model.letter + slow)).astype(np.float32)
+        return letter
 
     def _ways(self, places: Floats, step: float) -> Floats:
         # Of each step, for each pair of keys.

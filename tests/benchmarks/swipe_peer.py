@@ -52,7 +52,7 @@ from keyboard_lm.touch.layout import load_layout
 
 READERS = ("shark2", "prior", "context")  # the peer; ours by path and frequency; ours behind a sentence
 # Tunnel, standard deviations of shape and place, weight of the frequency.
-SCALES = list(itertools.product((0.4, 0.75), (0.05, 0.08, 0.12), (0.15, 0.25, 0.4), (0.2, 0.35, 0.6)))
+SCALES = list(itertools.product((0.5, 0.75, 1.0), (0.06, 0.09, 0.12, 0.18), (0.2, 0.4, 0.6), (0.2, 0.35)))
 
 
 class SharkReader:

@@ -17,7 +17,7 @@ from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.swipe.evidence import Emissions, PathEvidence
 from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import layout_names, load_layout
-from keyboard_lm.touch.path import PathPoint, track
+from keyboard_lm.touch.path import Floats, PathPoint, Track, track
 from keyboard_lm.words.lexicon import Entry, build_lexicon, load_lexicon
 
 LAYOUT = load_layout()
@@ -90,6 +90,28 @@ def test_a_path_through_the_middle_of_the_keys_finds_its_word(name: str) -> None
     for word in ("hello", "keyboard", "don't", "beautiful", "gorgeous", "the", "tomorrow", "summer"):
         found = decoder.find(swiper.swipe(word, rng))
         assert word in {candidate.text for candidate in found[:3]}, (name, word)
+
+
+class Oracle:
+    """Knows at which points which keys were meant."""
+
+    def __init__(self, keys: list[int]) -> None:
+        self.keys = keys
+
+    def log_probabilities(self, track: Track, places: Floats) -> Floats:
+        logs = np.full((len(track.places), len(places)), -20, np.float32)
+        for key in self.keys:
+            logs[np.hypot(*(track.places - places[key]).T).argmin(), key] = 0
+        return logs
+
+
+def test_a_judge_of_letters_stands_in_for_their_distance() -> None:
+    lexicon = build_lexicon([Entry(word, 100) for word in ("rot", "rit", "riot", "roy")])
+    path = Swiper(LAYOUT, PERFECT).swipe("rot", np.random.default_rng(0))
+    for word in ("rit", "rot"):
+        keys = KeyTrie(lexicon, LAYOUT).keys
+        decoder = SwipeDecoder(lexicon, LAYOUT, letters=Oracle([keys.index(letter) for letter in word]))
+        assert decoder.find(path)[0].text == word
 
 
 def test_no_offensive_word_is_found_and_scribbles_find_nothing() -> None:

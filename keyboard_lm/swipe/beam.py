@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keyboard_lm.decoding.best import best_places
 from keyboard_lm.swipe.evidence import PathEvidence, pair
 from keyboard_lm.swipe.key_trie import KeyTrie, log_frequencies
 from keyboard_lm.touch.path import Floats
@@ -153,5 +154,5 @@ def _least_later(costs: Floats) -> Floats:
 def _lowest(ranks: Floats, num: int, most: float) -> Numbers:
     kept = (ranks < most).nonzero()[0]
     if len(kept) > num:
-        kept = np.sort(kept.take(ranks.take(kept).argpartition(num)[:num]))
+        kept = kept.take(best_places(-ranks.take(kept), num))
     return kept

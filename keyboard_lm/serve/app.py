@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -27,7 +28,13 @@ def create_app(service: Service) -> Starlette:
     http = Http(service)
 
     async def session(websocket: WebSocket) -> None:
-        await Connection(service, websocket, bearer(websocket.headers)).run()
+        # In a task of its own: each message wakes all coroutines that wait for one another, and here those are few.
+        connection = asyncio.create_task(Connection(service, websocket, bearer(websocket.headers)).run())
+        try:
+            await connection
+        except asyncio.CancelledError:
+            connection.cancel()
+            raise
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

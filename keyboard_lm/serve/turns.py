@@ -46,7 +46,7 @@ class Turns:
         self._waited = waited
         self._queue: deque[tuple[float, Waiting]] = deque()
         self._mean_ms = 3.0
-        self._task: asyncio.Task[None] | None = None
+        self._is_serving = False
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -74,18 +74,19 @@ class Turns:
         if len(self._queue) >= self._limits.waiting or expected_ms > self._limits.refuse_ms:
             return max(_LEAST_RETRY_MS, int(2 * expected_ms))
         self._queue.append((self.clock(), who))
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._serve())
+        if not self._is_serving:
+            self._is_serving = True
+            asyncio.get_running_loop().call_soon(self._serve)
         return None
 
-    async def _serve(self) -> None:
+    def _serve(self) -> None:
+        arrived, who = self._queue.popleft()
+        begun = self.clock()
+        self._waited(begun - arrived)
         try:
-            while self._queue:
-                arrived, who = self._queue.popleft()
-                begun = self.clock()
-                self._waited(begun - arrived)
-                who.answer(arrived + self._limits.degrade_ms / 1000 if self._queue else None)
-                self._mean_ms += _MEMORY * ((self.clock() - begun) * 1000 - self._mean_ms)
-                await asyncio.sleep(0)
+            who.answer(arrived + self._limits.degrade_ms / 1000 if self._queue else None)
         finally:
-            self._task = None
+            self._mean_ms += _MEMORY * ((self.clock() - begun) * 1000 - self._mean_ms)
+            self._is_serving = bool(self._queue)
+            if self._is_serving:
+                asyncio.get_running_loop().call_soon(self._serve)

@@ -33,7 +33,7 @@ class Job:
 
 
 async def _all(turns: Turns) -> None:
-    while len(turns) or turns._task is not None:
+    while len(turns):
         await asyncio.sleep(0)
 
 

@@ -65,7 +65,7 @@ ABILITIES = (
     Ability("parity's GGUF rows", ("llama_cpp",), "pip install llama-cpp-python"),
     Ability("corpora from Hugging Face", ("datasets",), _EXTRA("data")),
     Ability("eval --plot", ("matplotlib",), _EXTRA("plot")),
-    Ability("kebbie's benchmark", ("kebbie",), "pip install kebbie"),
+    Ability("kebbie's benchmark", ("kebbie",), "pip install kebbie 'pyarrow<21'"),
 )
 
 PACKAGES = (

@@ -1,8 +1,8 @@
 """An engine in the shape that the kebbie benchmark drives.
 
-kebbie (https://github.com/FleksySDK/kebbie, ``pip install kebbie``) is not a dependency: `corrector` imports it, this
-module does not. It types sentences without their punctuation, word by word after the true words before, and asks before
-each word, within it and after it:
+kebbie (https://github.com/FleksySDK/kebbie, ``pip install kebbie 'pyarrow<21'``: it asks for NumPy 1, which newer
+pyarrow refuses) is not a dependency: `corrector` imports it, this module does not. It types sentences without their
+punctuation, word by word after the true words before, and asks before each word, within it and after it:
 
     import json, kebbie
     from keyboard_lm.evaluation.kebbie import corrector

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.errors import CheckpointError, ConfigError, MissingExtraError
-from keyboard_lm.export.hf_tokenizer import write_tokenizer
+from keyboard_lm.export.hf_tokenizer import TOKENIZER_JSON, write_tokenizer
 from keyboard_lm.files import replaced_folder
 from keyboard_lm.network.checkpoint import Checkpoint, Weights, save_checkpoint, weight_shapes
 from keyboard_lm.network.config import ModelConfig
@@ -59,6 +59,11 @@ def import_folder(folder: Path, output: Path, tokenizer: Path | None = None) -> 
     config = read_config(folder / CONFIG_FILE)
     path = tokenizer or folder / TOKENIZER_FILE
     if not path.is_file():
+        if (folder / TOKENIZER_JSON).is_file():
+            raise CheckpointError(
+                f"{path}: no such file. {TOKENIZER_JSON}, all that mlx-lm leaves when it saves a folder again, is not "
+                "enough; name the tokenizer.model of the folder it was made from with --tokenizer"
+            )
         raise CheckpointError(f"{path}: no such file. {WHERE_FROM}; put it there, or name it with --tokenizer")
     pieces = Tokenizer(path.read_bytes())
     if pieces.vocab_size != config.vocab_size:
@@ -112,6 +117,11 @@ def read_weights(folder: Path, config: ModelConfig) -> Weights:
         for name, values in _tensors(file):
             if name == "lm_head.weight":
                 continue  # a copy of the tied table that some tools write
+            if name.endswith((".scales", ".biases")):
+                raise CheckpointError(
+                    f"{file}: the weights are quantized (MLX); import the folder that they were made from, since "
+                    "dequantizing them and storing them in few bits again moves them twice"
+                )
             if name not in wanted:
                 raise CheckpointError(f"{file}: unknown tensor {name}; only OpenELM's can be imported")
             if values.shape != wanted[name]:

@@ -1,8 +1,10 @@
 """A tokenizer in the files that Hugging Face's libraries read.
 
 Prefix-space pieces (Llama's) are kept as they are: ``tokenizer.model`` with the class that reads it. Suffix-space
-pieces (ours) have no class there, so that they are written out as ``tokenizer.json``: a Unigram model over text in
-which each space, and the end, is the word end ``▁``. They stand for the *text form* (see `keyboard_lm.text.form`): a
+pieces (ours) are written out as ``tokenizer.json`` as well, a Unigram model over text in which each space, and the end,
+is the word end ``▁``, for the class that reads such a file; AutoTokenizer gives our ids with it (transformers 5.24).
+``LlamaTokenizer`` on ``tokenizer.model`` gives others without a word; ``SentencePieceBackend`` gives ours, without the
+first, ``<s>``. The pieces stand for the *text form* (see `keyboard_lm.text.form`): a
 program that is given plain text should bring it into that form first (`keyboard_lm.text.form.TextForm.encode`).
 """
 

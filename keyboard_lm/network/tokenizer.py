@@ -57,6 +57,13 @@ class Tokenizer:
         self.eos_id: int = self._pieces.eos_id()
         if self.bos_id < 0 or self.eos_id < 0:
             raise CheckpointError("the tokenizer has no <s> or </s> piece; train it with `keyboard-lm corpus`")
+        spelled = "".join(self._pieces.EncodeAsPieces("a"))
+        if not self.is_prefix_space and (not spelled.endswith(WORD_END) or spelled.startswith(WORD_END)):
+            # Tools that save a model again may drop treat_whitespace_as_suffix, and SentencePiece says nothing.
+            raise CheckpointError(
+                "the tokenizer's pieces hold the space behind a word, and its settings no longer say so; take the "
+                "tokenizer.model that the network was trained with"
+            )
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:

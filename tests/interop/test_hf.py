@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from keyboard_lm.cli import main
 from keyboard_lm.errors import CheckpointError, ConfigError, KeyboardLMError
 from keyboard_lm.export.hf import export_folder, hf_config, import_folder, read_config
 from keyboard_lm.network.checkpoint import Checkpoint
@@ -39,6 +42,32 @@ def test_there_and_back_is_the_same_model(tiny_checkpoint: Path, exported: Path,
     one, two = before.weights(), after.weights()
     assert one.keys() == two.keys()
     assert all(one[name].dtype == two[name].dtype and np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_a_folder_that_mlx_lm_saved_again_says_what_it_lacks(folder: Path, tmp_path: Path) -> None:
+    # mlx-lm 0.32 writes tokenizer.json and drops tokenizer.model; where that was ours, Llama's is no help.
+    tokenizer = (folder / "tokenizer.model").rename(tmp_path / "kept.model")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json, all that mlx-lm leaves .* --tokenizer") as raised:
+        import_folder(folder, tmp_path / "back")
+    assert "Llama" not in str(raised.value)
+    assert import_folder(folder, tmp_path / "back", tokenizer).tokenizer.pieces
+    weights = st.load_file(folder / "model.safetensors")
+    weights["transformer.layers.0.attn.qkv_proj.scales"] = np.ones((4, 2), np.float16)
+    st.save_file(weights, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="quantized \\(MLX\\); import the folder that they were made from"):
+        import_folder(folder, tmp_path / "again", tokenizer)
+
+
+def test_heads_of_another_width_are_told_where_to_go(make_checkpoint, tiny_config, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "model", dataclasses.replace(tiny_config, head_dim=24))
+    export_folder(checkpoint, tmp_path / "hf")
+    result = CliRunner().invoke(main, ["import-hf", str(tmp_path / "hf"), "-o", str(tmp_path / "back")])
+    assert result.exit_code == 0, result.stderr
+    assert "--backend torch" in result.stdout
+    assert "export-onnx" not in result.stdout
+    again = CliRunner().invoke(main, ["export-onnx", str(tmp_path / "back")])
+    assert again.exit_code == 1
+    assert "heads of width 24 are no multiple of 16" in again.stderr.splitlines()[-1]
 
 
 def test_shards_are_read_and_bfloat16_becomes_fp32(folder: Path, tmp_path: Path) -> None:
@@ -93,6 +122,11 @@ def reshape(folder: Path) -> None:
     st.save_file(weights, folder / "model.safetensors")
 
 
+def bare(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
 def drop(folder: Path) -> None:
     weights = st.load_file(folder / "model.safetensors")
     del weights["transformer.norm.weight"]
@@ -102,7 +136,7 @@ def drop(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: (folder / "tokenizer.model").unlink(), "Llama-2-7b-hf"),
+        (bare, "Llama-2-7b-hf"),
         (lambda folder: (folder / "tokenizer.model").write_bytes(b"no model"), "SentencePiece"),
         (lambda folder: (folder / "config.json").unlink(), "config.json"),
         (lambda folder: (folder / "config.json").write_text("[]"), "not a JSON object"),

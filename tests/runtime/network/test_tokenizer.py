@@ -126,3 +126,18 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
 def test_a_model_without_message_frames_is_refused() -> None:
     with pytest.raises(CheckpointError, match="no <s> or </s>"):
         Tokenizer(train_model(bos_id=-1))
+
+
+def test_a_model_saved_again_without_its_suffix_setting_is_refused(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:
+    # SentencePiece loads it without a word, and every line gets other ids.
+    from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
+
+    tiny_tokenizer.save(tmp_path)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString((tmp_path / TOKENIZER_FILE).read_bytes())
+    assert Tokenizer(model.SerializeToString()).encode_word("you") == tiny_tokenizer.encode_word("you")
+    model.trainer_spec.ClearField("treat_whitespace_as_suffix")
+    changed = model.SerializeToString()
+    assert SentencePieceProcessor(model_proto=changed).EncodeAsIds("you") != tiny_tokenizer.encode_word("you")
+    with pytest.raises(CheckpointError, match="settings no longer say so"):
+        Tokenizer(changed)

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from keyboard_lm.keyboard import events
+from keyboard_lm.keyboard.bar import Correction
+from keyboard_lm.keyboard.editor import Editor
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.words.frequent_words import frequent_words
 from keyboard_lm.words.lexicon import load_lexicon
@@ -33,7 +36,7 @@ def ask(folder: Path, operation: str, texts: list[str]) -> list[Any]:
     lines = "".join(json.dumps({"op": operation, "text": text}) + "\n" for text in texts)
     done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120, check=False)
     assert not done.returncode, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +73,67 @@ def test_the_lexicon_offers_and_withholds_the_same_words(web_folder: Path) -> No
     prefixes = sorted({word[:length] for word in words[::9] for length in (1, 2, 3)})
     for prefix, found in zip(prefixes, ask(web_folder, "frequent", prefixes), strict=True):
         assert found == [text for text, _ in frequent_words(lexicon, prefix, 4)], prefix
+
+
+def _event(rng: random.Random, length: int) -> dict[str, Any]:
+    text = "".join(rng.choices(FRAGMENTS, k=rng.randint(0, 4)))
+    word = rng.choice(("the", "don't", "3.5", "naïve", "👍🏽", "I", "x.y"))
+    kinds: dict[str, dict[str, Any]] = {
+        "typed": {"char": rng.choice(FRAGMENTS) if rng.random() < 0.3 else rng.choice("abi' ..,?-")},
+        "swiped": {"path": [], "word": word},
+        "backspaced": {},
+        "shift_pressed": {"lock": rng.random() < 0.3},
+        "slot_accepted": {"word": word, "replaced": rng.choice((None, "", "a", "ab"))},
+        "ghost_accepted": {"ghost": rng.choice((" go on", "ing to", " ", "x")), "only_word": rng.random() < 0.5},
+        "cursor_moved": {"cursor": rng.randint(-1, length + 1)},
+        "text_changed": {"text": text, "cursor": rng.randint(0, 5)},
+        "field_started": {"text": text, "is_private": rng.random() < 0.3},
+    }
+    kind = rng.choices(tuple(kinds), (30, 3, 6, 2, 3, 2, 3, 1, 1))[0]
+    values = kinds[kind]
+    if kind == "typed" and rng.random() < 0.2:
+        values["correction"] = {"replaced": rng.choice(("a", "ab", "i", "b")), "text": word}
+    return {"type": kind, **values}
+
+
+_TYPES = {
+    "typed": events.Typed,
+    "backspaced": events.Backspaced,
+    "shift_pressed": events.ShiftPressed,
+    "slot_accepted": events.SlotAccepted,
+    "ghost_accepted": events.GhostAccepted,
+    "cursor_moved": events.CursorMoved,
+    "text_changed": events.TextChanged,
+    "field_started": events.FieldStarted,
+}
+
+
+def _python_event(values: dict[str, Any]) -> events.Event:
+    rest = {name: value for name, value in values.items() if name != "type"}
+    if values["type"] == "swiped":
+        return events.Swiped((), rest["word"])
+    if "correction" in rest:
+        rest["correction"] = Correction(**rest["correction"])
+    event: events.Event = _TYPES[values["type"]](**rest)
+    return event
+
+
+def test_an_editor_does_to_random_events_what_python_does(web_folder: Path) -> None:
+    rng = random.Random(11)
+    sessions = []
+    expected = []
+    for _ in range(150):
+        editor, told, states = Editor(), [], []
+        for _ in range(40):
+            told.append(_event(rng, len(editor.text)))
+            edit = editor.apply(_python_event(told[-1]))
+            corrected = edit.correction and [edit.correction.replaced, edit.correction.text]
+            undone = edit.undone and [edit.undone.literal, edit.undone.corrected]
+            words = [[word.word, word.context, word.is_meant] for word in edit.finished]
+            changed = [edit.deleted_before, edit.deleted_after, edit.inserted, corrected, undone, words]
+            states.append([*changed, editor.text, editor.cursor, editor.shift])
+        sessions.append(json.dumps(told))
+        expected.append(states)
+    for told_json, made, states in zip(sessions, ask(web_folder, "session", sessions), expected, strict=True):
+        for number, (got, wanted) in enumerate(zip(made, states, strict=True)):
+            assert got == wanted, json.loads(told_json)[: number + 1]

@@ -6,6 +6,18 @@ const [folder, search = "{}"] = process.argv.slice(2);
 const { engine, tokenizer, lexicon, backend } = await openFolder(folder);
 let predictor = null;
 
+/** What an editor makes of events: each edit, then text, cursor and shift. */
+function play(events) {
+  const editor = new engine.Editor();
+  return events.map((event) => {
+    const { deletedBefore, deletedAfter, inserted, correction, undone, finished } = editor.apply(event);
+    const words = finished.map(({ word, context, isMeant }) => [word, context, isMeant]);
+    const pair = correction && [correction.replaced, correction.text];
+    const taken = undone && [undone.literal, undone.corrected];
+    return [deletedBefore, deletedAfter, inserted, pair, taken, words, editor.text, editor.cursor, editor.shift];
+  });
+}
+
 async function answer({ op, text }) {
   switch (op) {
     case "ids":
@@ -14,6 +26,8 @@ async function answer({ op, text }) {
       const { messages, partial, startsSentence, spaceBefore } = tokenizer.form.splitTyped(text);
       return [messages, partial, startsSentence, spaceBefore];
     }
+    case "session":
+      return play(JSON.parse(text));
     case "offensive":
       return lexicon.isOffensive(text);
     case "frequent":

@@ -1,6 +1,6 @@
 /** What typing costs: time from a key to its bar, and keys saved. */
 
-const KEPT = 500;
+const KEPT = 5000;
 
 export class Meters {
   private readonly times: number[] = [];

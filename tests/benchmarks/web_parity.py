@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from keyboard_lm.backends.onnx import OnnxBackend
 from keyboard_lm.evaluation.predictor import Predictor
 from keyboard_lm.evaluation.texts import sample, shipped_texts
 from keyboard_lm.evaluation.words import words_of
+from keyboard_lm.export.web_graph import FOLDING_OPTION
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
 _REPLAY = Path(__file__).parents[2] / "web" / "bench" / "replay.mjs"
@@ -67,6 +69,9 @@ def main() -> None:
     ids.add_argument("--random", type=int, default=20_000)
     bars = commands.add_parser("bars")
     bars.add_argument("--messages", type=int, default=303)
+    bars.add_argument(
+        "--same-graph", action="store_true", help="Python over the browser's graph, not the one that ships"
+    )
     bars.add_argument("--search", default="{}", help="the port's search options, as JSON")
     options = parser.parse_args()
     port = Port(options.web, getattr(options, "search", "{}"))
@@ -74,7 +79,8 @@ def main() -> None:
     if options.command == "ids":
         compare_ids(port, checkpoint, _lines(options.files, options.lines), options.random)
     else:
-        compare_bars(port, checkpoint, options.messages)
+        graph: Any = _opened(options.web) if options.same_graph else checkpoint.read_file("model.int4.onnx")
+        compare_bars(port, checkpoint, OnnxBackend(graph, checkpoint.config, num_threads=1), options.messages)
 
 
 def _lines(files: list[Path], most: int) -> Iterator[str]:
@@ -103,15 +109,22 @@ def compare_ids(port: Port, checkpoint: Checkpoint, lines: Iterator[str], num_ra
     print(json.dumps({"benchmark": "web_ids", **counts}))
 
 
-def compare_bars(port: Port, checkpoint: Checkpoint, num_messages: int) -> None:
+def _opened(web: Path) -> Any:
+    settings = onnxruntime.SessionOptions()
+    settings.add_session_config_entry(FOLDING_OPTION, "1")
+    settings.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(web / "model" / "model.onnx"), settings, providers=["CPUExecutionProvider"])
+
+
+def compare_bars(port: Port, checkpoint: Checkpoint, backend: OnnxBackend, num_messages: int) -> None:
     """Print top-3 of both, and how often the bars are the same."""
-    predictor = Predictor(OnnxBackend.load(checkpoint, num_threads=1), checkpoint.tokenizer)
+    predictor = Predictor(backend, checkpoint.tokenizer)
     counts: Counter[str] = Counter()
     times: dict[str, list[float]] = {"python": [], "web": []}
     messages = [
         message
         for text in shipped_texts()
-        for document in sample(text, math.ceil(num_messages / len(shipped_texts()))).documents
+        for document in sample(text, math.ceil(1.1 * num_messages / len(shipped_texts()))).documents
         for message in document
     ][:num_messages]
     for message in messages:

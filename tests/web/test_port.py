@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from keyboard_lm.evaluation.predictor import Predictor
 from keyboard_lm.keyboard import events
 from keyboard_lm.keyboard.bar import Correction
 from keyboard_lm.keyboard.editor import Editor
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.words.frequent_words import frequent_words
 from keyboard_lm.words.lexicon import load_lexicon
+
+from .toy_backend import ToyBackend
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or ""
@@ -73,6 +76,21 @@ def test_the_lexicon_offers_and_withholds_the_same_words(web_folder: Path) -> No
     prefixes = sorted({word[:length] for word in words[::9] for length in (1, 2, 3)})
     for prefix, found in zip(prefixes, ask(web_folder, "frequent", prefixes), strict=True):
         assert found == [text for text, _ in frequent_words(lexicon, prefix, 4)], prefix
+
+
+def test_bars_over_a_network_of_integers_are_those_of_python(
+    web_folder: Path, tiny_checkpoint: Path, texts: list[str]
+) -> None:
+    checkpoint = Checkpoint.load(tiny_checkpoint)
+    predictor = Predictor(ToyBackend(checkpoint.tokenizer, checkpoint.config), checkpoint.tokenizer)
+    rng = random.Random(5)
+    asked = [text[: rng.randint(0, len(text))] for text in texts[:500]]
+    asked += [text.upper() for text in asked[::9]] + [f"{text}\n{text}" * 9 for text in asked[::50]]
+    for text, (bar, num_calls) in zip(asked, ask(web_folder, "toy_bar", asked), strict=True):
+        made = predictor.suggest(text)
+        assert [item[:2] for item in bar] == [[item.text, item.kind] for item in made.items], text
+        assert [item[2] for item in bar] == pytest.approx([item.probability for item in made.items], rel=1e-5), text
+        assert num_calls == made.num_model_calls, text
 
 
 def _event(rng: random.Random, length: int) -> dict[str, Any]:

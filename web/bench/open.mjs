@@ -7,7 +7,8 @@ export async function openFolder(folder) {
   const at = (name) => join(resolve(folder), name);
   const engine = await import(pathToFileURL(at("engine.js")));
   const json = (name) => JSON.parse(readFileSync(at(name), "utf8"));
-  const tokenizer = new engine.Tokenizer(json("model/tokenizer.json"));
+  const pieces = json("model/tokenizer.json");
+  const tokenizer = new engine.Tokenizer(pieces);
   const config = json("model/config.json");
   const lexicon = new engine.Lexicon(new Uint8Array(readFileSync(at("model/lexicon.bin"))).buffer);
   const backend = async () => {
@@ -17,5 +18,5 @@ export async function openFolder(folder) {
     ort.env.wasm.wasmBinary = readFileSync(at("runtime/ort-wasm-simd-threaded.wasm"));
     return engine.OrtBackend.open(ort, readFileSync(at("model/model.onnx")), config);
   };
-  return { engine, tokenizer, config, lexicon, backend };
+  return { engine, tokenizer, config, scores: pieces.scores, lexicon, backend };
 }

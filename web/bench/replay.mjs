@@ -1,10 +1,13 @@
 // Answers what Python asks of the port: JSON lines in, JSON lines out. node bench/replay.mjs FOLDER [SEARCH OPTIONS AS JSON]
 import { createInterface } from "node:readline";
 import { openFolder } from "./open.mjs";
+import { ToyBackend } from "./toy_backend.mjs";
 
 const [folder, search = "{}"] = process.argv.slice(2);
-const { engine, tokenizer, lexicon, backend } = await openFolder(folder);
+const { engine, tokenizer, config, scores, lexicon, backend } = await openFolder(folder);
+const options = { ...engine.DEFAULT_PREDICTOR, search: { ...engine.DEFAULT_SEARCH, ...JSON.parse(search) } };
 let predictor = null;
+let toy = null;
 
 /** What an editor makes of events: each edit, then text, cursor and shift. */
 function play(events) {
@@ -32,11 +35,14 @@ async function answer({ op, text }) {
       return lexicon.isOffensive(text);
     case "frequent":
       return lexicon.frequent(text, 4);
+    case "toy_bar": {
+      toy ??= new engine.Predictor(new ToyBackend(scores, config.max_context_length), tokenizer, options);
+      const calls = toy.numModelCalls;
+      const { items } = await toy.suggest(text);
+      return [items.map(({ text: word, kind, probability }) => [word, kind, probability]), toy.numModelCalls - calls];
+    }
     case "bar": {
-      predictor ??= new engine.Predictor(await backend(), tokenizer, {
-        ...engine.DEFAULT_PREDICTOR,
-        search: { ...engine.DEFAULT_SEARCH, ...JSON.parse(search) },
-      });
+      predictor ??= new engine.Predictor(await backend(), tokenizer, options);
       const calls = predictor.numModelCalls;
       const begun = process.cpuUsage();
       const wall = performance.now();
@@ -59,4 +65,5 @@ async function answer({ op, text }) {
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(JSON.stringify(await answer(JSON.parse(line))) + "\n");
 }
+await new Promise((resolve) => process.stdout.write("", resolve)); // all of it is out
 process.exit(0);

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +28,6 @@ MUTMUT = (sys.executable, "-m", "mutmut")
 ROOMS = ("keyboard", "decoding", "correction", "personal")
 CAUGHT = {1: "killed", 3: "killed", -24: "timeout", 24: "timeout", 36: "timeout", 152: "timeout", 255: "timeout"}
 MISSED = {0: "survived", 5: "no tests", 33: "no tests"}
-CHUNK = 20  # mutants of one run, between which the time is looked at
 
 
 def mutants() -> dict[str, int | None]:
@@ -48,10 +48,14 @@ def wilson(hits: int, number: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def run(names: list[str], jobs: int) -> None:
-    """Let mutmut run mutants; what it shows on the way goes to standard error."""
+def run(names: list[str], jobs: int, seconds: float | None = None) -> None:
+    """Let mutmut run mutants, for so long at most; what it shows on the way goes to standard error."""
     command = [*MUTMUT, "run", "--max-children", str(jobs), *names]
-    subprocess.run(command, check=False, stdout=sys.stderr, env={**os.environ, "CI": "1"})
+    with subprocess.Popen(command, stdout=sys.stderr, env={**os.environ, "CI": "1"}, start_new_session=True) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)  # what is done is in the files
 
 
 def main() -> None:
@@ -66,11 +70,9 @@ def main() -> None:
         run(["keyboard_lm.keyboard.bar.*__mutmut_1"], options.jobs)  # makes all of them, and maps tests to functions
     names = sorted(mutants())
     drawn = random.Random(options.seed).sample(names, min(options.sample, len(names)))
-    for start in range(0, len(drawn), CHUNK):
-        known = mutants()
-        waiting = [name for name in drawn[start : start + CHUNK] if known[name] is None]
-        if waiting and time.monotonic() < end:
-            run(waiting, options.jobs)
+    known = mutants()
+    if waiting := [name for name in drawn if known[name] is None]:
+        run(waiting, options.jobs, max(end - time.monotonic(), 1.0))
     status = mutants()
     done = [name for name in drawn if status[name] in CAUGHT or status[name] in MISSED]
     counts = Counter((name.split(".")[1], status[name] in CAUGHT) for name in done)

@@ -1,5 +1,5 @@
 """Lets `python -m keyboard_lm` stand for `keyboard-lm`."""
 
-from keyboard_lm.cli import main
+from keyboard_lm.cli import run
 
-main()
+run()

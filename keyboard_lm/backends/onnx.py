@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class OnnxBackend(FlatCacheBackend):
     of a tree are simply overwritten by the next call.
 
     Args:
-        graph: the content of a graph file, or such a graph that has been opened.
+        graph: a graph file or its content, or such a graph that has been opened.
         config: the network's shape.
         capacity: slots of the KV cache; at most, and by default, the longest context the network is trained for.
         num_threads: threads of one step; never more than there are cores.
@@ -40,10 +41,14 @@ class OnnxBackend(FlatCacheBackend):
     name = "onnx"
 
     def __init__(
-        self, graph: bytes | Any, config: ModelConfig, capacity: int | None = None, num_threads: int = DEFAULT_THREADS
+        self,
+        graph: bytes | Path | Any,
+        config: ModelConfig,
+        capacity: int | None = None,
+        num_threads: int = DEFAULT_THREADS,
     ) -> None:
         super().__init__(config, capacity)
-        self._session = _open_session(graph, num_threads) if isinstance(graph, bytes) else graph
+        self._session = _open_session(graph, num_threads) if isinstance(graph, (bytes, Path)) else graph
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if self.metadata.get(names.META_FORMAT) != str(names.GRAPH_FORMAT):
             raise CheckpointError("the runtime graph has another format; run: keyboard-lm export-onnx")
@@ -81,7 +86,7 @@ class OnnxBackend(FlatCacheBackend):
         command = f"keyboard-lm export-onnx {checkpoint.folder}" + (f" --bits {bits}" if bits != 4 else "")
         if file not in checkpoint.files:
             raise CheckpointError(f"{checkpoint.folder} has no {file}; run: {command}")
-        graph = checkpoint.read_file(file)
+        graph = checkpoint.checked_path(file)  # a copy in memory would be as large as the weights
         try:
             backend = cls(graph, checkpoint.config, capacity, num_threads)
         except CheckpointError as error:
@@ -155,7 +160,7 @@ def _ort_value(array: NDArray[Any]) -> Any:
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
 
-def _open_session(graph: bytes, num_threads: int) -> Any:
+def _open_session(graph: bytes | Path, num_threads: int) -> Any:
     onnxruntime.disable_telemetry_events()  # what is typed is nobody's business
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_threads(num_threads)

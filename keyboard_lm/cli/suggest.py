@@ -36,7 +36,7 @@ from keyboard_lm.words.offensive import read_word_list
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of one step.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of one step.")
 @click.option("--device", type=click.Choice(device_names()), default=DEFAULT_DEVICE, show_default=True, metavar="NAME")
 @click.option("--budget-ms", type=click.FloatRange(min=0), default=BUDGET_MS, show_default=True, help="On the device.")
 @click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
@@ -50,7 +50,7 @@ def command(
     as_json: bool,
     model: Path | None,
     backend: str,
-    threads: int | None,
+    threads: int,
     device: str,
     budget_ms: float,
     layout: str,

@@ -34,8 +34,6 @@ class PieceSet:
         starts: the same and the number of pieces, as a list.
         largest_group: most pieces of one group.
         places_of: of each key, where the pieces of its group begin and end.
-        are_words: whether the key of each piece is a word, (N,).
-        group_is_word: the same of each group, (G,).
         longest: length of the longest text.
     """
 
@@ -50,13 +48,21 @@ class PieceSet:
         self.group_starts: NDArray[np.intp] = np.array(starts, np.intp)
         sizes = np.diff(self.group_starts, append=len(keys))
         self.largest_group = int(sizes.max(initial=1))
-        self.are_words: tuple[bool, ...] = tuple(map(is_word, keys))
-        self.group_is_word: NDArray[np.bool_] = np.array([self.are_words[start] for start in starts], np.bool_)
         self.starts = [*starts, len(keys)]  # as `group_starts`; one element of a list is had sooner
         self.places_of = {keys[start]: (start, stop) for start, stop in pairwise(self.starts)}
         self.longest = max(map(len, self.keys), default=0)
         self.starting_with = lru_cache(maxsize=4096)(self._starting_with)
         self.beginning_or_begun = lru_cache(maxsize=4096)(self._beginning_or_begun)
+
+    @cached_property
+    def are_words(self) -> tuple[bool, ...]:
+        """Whether the key of each piece is a word, (N,)."""
+        return tuple(map(is_word, self.keys))
+
+    @cached_property
+    def group_is_word(self) -> NDArray[np.bool_]:
+        """The same of each group, (G,)."""
+        return np.array([self.are_words[start] for start in self.starts[:-1]], np.bool_)
 
     def _starting_with(self, prefix: str) -> slice:
         """Return where the pieces lie whose folded text starts with `prefix` (folded)."""

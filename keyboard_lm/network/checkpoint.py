@@ -106,6 +106,14 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder} has no {name}")
         return _check_file(self.folder, name, self.files[name])
 
+    def checked_path(self, name: str) -> Path:
+        """Return where one listed file is, after checking its digest: for those who would only keep a copy of it.
+
+        Raises: as `read_file` does.
+        """
+        self.read_file(name)
+        return self.folder / name
+
     def weights(self) -> Weights:
         """Return the weights by tensor name.
 

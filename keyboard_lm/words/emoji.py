@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 from keyboard_lm.text.case import fold
@@ -19,7 +19,13 @@ class EmojiIndex:
     """
 
     def __init__(self, content: str) -> None:
-        self._emoji = dict(line.split("\t") for line in content.splitlines() if "\t" in line and line[0] != "#")
+        self._content = content
+
+    @cached_property
+    def _emoji(self) -> dict[str, str]:
+        # Made when the first word is finished.
+        lines = self._content.splitlines()
+        return dict(line.split("\t", 1) for line in lines if "\t" in line and line[0] != "#")
 
     def __len__(self) -> int:
         return len(self._emoji)

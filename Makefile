@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: suggest setup test test-swift test-web web lint format bench wheel clean
+.PHONY: suggest setup test test-swift test-web web lint format bench golden wheel clean
 
 suggest: $(BIN)/keyboard-lm
 	$(BIN)/keyboard-lm suggest "I am going"
@@ -34,6 +34,9 @@ format: setup
 
 bench: setup
 	$(BIN)/keyboard-lm bench
+
+golden: setup
+	$(BIN)/python -m tests.golden.make
 
 wheel: setup
 	$(BIN)/pip install --quiet build

@@ -43,6 +43,7 @@ class Keyboard:
         self.revision = hello.revision
         self._service = service
         self._subject = caller.subject
+        self._is_full = False
         options = replace(
             service.engine.options,
             language=hello.language,
@@ -86,22 +87,27 @@ class Keyboard:
         """Offset in it."""
         return self._session.cursor
 
-    def apply(self, message: wire.FieldEvent) -> wire.EditMade:
-        """Bring the field to where an event leaves it.
+    def apply(self, message: wire.FieldEvent) -> wire.EditMade | None:
+        """Bring the field to where an event leaves it; None for one that was on its way when the field was full.
 
         Raises:
             ServeError: ``wrong_revision``; ``field_full``, which changes nothing.
         """
+        if self._is_full and message.revision > self.revision + 1:
+            return None  # the client sends it again behind the end of the text
         if message.revision != self.revision + 1:
             raise ServeError("wrong_revision", f"revision {self.revision + 1} comes next, not {message.revision}")
         session = self._session
         if isinstance(message, wire.FieldOpened):
+            self._is_full = False
             self._open(message.field)
             self.revision = message.revision
             return wire.EditMade(self.revision, "", "", "", None, None, session.shift)
         is_growing = not isinstance(message, wire.TextReplaced | wire.Backspace | wire.CursorPut | wire.ShiftKey)
         if is_growing and len(session.text) > self._service.limits.field_chars:
+            self._is_full = True
             raise ServeError("field_full", "the field is too long; send text_changed with the end of its text")
+        self._is_full = False
         event = convert.event_of(message)
         if (
             isinstance(event, Typed)

@@ -115,6 +115,8 @@ class Connection:
                     await self._send(keyboard.learned(message))
                     continue
                 edit = keyboard.apply(message)
+                if edit is None:
+                    continue
             except ServeError as error:
                 if error.close_code is not None:
                     raise

@@ -76,6 +76,7 @@ def test_whatever_fits_the_types_gets_an_edit_and_a_bar(given_events: list[dict[
         assert isinstance(message, wire.FieldEvent)
         before, at = keyboard.text, keyboard.cursor
         edit = keyboard.apply(message)
+        assert edit is not None
         assert edit.revision == keyboard.revision == revision
         if not isinstance(message, wire.CursorPut | wire.TextReplaced | wire.FieldOpened):
             # What a client does with an edit is what the service has done.

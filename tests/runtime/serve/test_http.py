@@ -31,10 +31,8 @@ from .conftest import Running, Start
 from .talk import ask, end_of, hear, hello, open_socket, say
 
 
-def test_a_text_that_goes_on_is_answered_as_by_the_engine(
-    running: Running, engine: Engine, sentences: list[str]
-) -> None:
-    suggester = engine.suggester()
+def test_a_text_that_goes_on_is_answered_as_by_the_engine(running: Running, sentences: list[str]) -> None:
+    suggester = Engine.open(num_threads=1).suggester()
     for text in sentences[:3]:
         for end in range(len(text[:30])):
             wanted = answer_given(suggester.answer(Request(text[:end])), end)

@@ -58,10 +58,8 @@ def _taken(event: wire.FieldEvent, shown: wire.Bar) -> wire.FieldEvent:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_edits_and_bars_are_those_of_a_session_in_process(
-    running: Running, engine: Engine, sentences: list[str], seed: int
-) -> None:
-    session = Session.on(engine)
+def test_edits_and_bars_are_those_of_a_session_in_process(running: Running, sentences: list[str], seed: int) -> None:
+    session = Session.on(Engine.open(num_threads=1))  # the service's belongs to the service's thread
     session.apply(events.FieldStarted())
     with RemoteKeyboard(running.socket, wire.Hello(learning="memory")) as keyboard:
         for event in _script(sentences, seed, 250):
@@ -122,6 +120,17 @@ def test_a_field_that_grows_too_long_goes_on_with_its_end(start: Start) -> None:
         keyboard.send(wire.CursorPut(keyboard.revision + 1, len(keyboard.text) - 2))
         keyboard.backspace()
         assert keyboard.text.endswith("i; ")
+
+
+def test_events_on_their_way_to_a_full_field_are_sent_again(start: Start) -> None:
+    socket = hello(start(field_chars=3).socket, field={"text": "abcd"})
+    for revision in (1, 2, 3):
+        say(socket, type="typed", revision=revision, char="e")
+    assert hear(socket)["code"] == "field_full"
+    say(socket, type="text_changed", revision=1, text="d", cursor=1)
+    for revision in (2, 3):
+        say(socket, type="typed", revision=revision, char="e")
+    assert [hear(socket, "edit")["revision"] for _ in range(3)] == [1, 2, 3]
 
 
 def test_a_swipe_is_an_event_like_a_key(running: Running) -> None:

@@ -16,6 +16,7 @@ from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.protocol import Logits, check_fits, tree_depths, tree_visibility
 from keyboard_lm.network.checkpoint import Checkpoint, Weights
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 
 _Matrix = Callable[[mx.array], mx.array]  # (..., K) -> (..., N)
 
@@ -45,7 +46,7 @@ class MlxBackend(FlatCacheBackend):
         arrays = {name: mx.array(value).astype(self._dtype) for name, value in weights.items()}
         self._norms = {name: value for name, value in arrays.items() if value.ndim == 1}
         self._matrices = {name: self._matrix(value) for name, value in arrays.items() if value.ndim == 2}
-        table = arrays["transformer.token_embeddings.weight"]
+        table = arrays[TABLE]
         self._table = self._rounded(table)  # rows are looked up as the head sees them
         mx.eval(self._table)
         shapes = [(1, heads, self._capacity + 1, config.head_dim) for heads in config.num_kv_heads]
@@ -86,18 +87,18 @@ class MlxBackend(FlatCacheBackend):
         mask = mx.where(mx.array(visible), 0.0, float("-inf")).astype(self._dtype)  # (T, S)
         x = self._table[mx.array(list(token_ids))][None]  # (1, T, C)
         for layer in range(self.config.num_transformer_layers):
-            part = f"transformer.layers.{layer}."
+            part = layer_prefix(layer)
             x = x + self._attention(layer, self._norm(x, part + "attn_norm.weight"), cos, sin, mask)
             wide = self._matrices[part + "ffn.proj_1.weight"](self._norm(x, part + "ffn_norm.weight"))
             gate, up = mx.split(wide, 2, axis=-1)  # (1, T, F) each
             x = x + self._matrices[part + "ffn.proj_2.weight"](gate * mx.sigmoid(gate) * up)
-        hidden = self._norm(x[:, -1:] if last_only else x, "transformer.norm.weight")
-        rows = self._matrices["transformer.token_embeddings.weight"](hidden)[0].astype(mx.float32)
+        hidden = self._norm(x[:, -1:] if last_only else x, FINAL_NORM)
+        rows = self._matrices[TABLE](hidden)[0].astype(mx.float32)
         logits: Logits = np.array(rows)
         return logits
 
     def _attention(self, layer: int, x: mx.array, cos: mx.array, sin: mx.array, mask: mx.array) -> mx.array:
-        config, part = self.config, f"transformer.layers.{layer}.attn."
+        config, part = self.config, layer_prefix(layer) + "attn."
         heads, kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
         qkv = self._matrices[part + "qkv_proj.weight"](x)
         qkv = qkv.reshape(1, x.shape[1], -1, config.head_dim).transpose(0, 2, 1, 3)  # (1, H + 2G, T, D)

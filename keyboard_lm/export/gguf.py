@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from keyboard_lm.errors import ConfigError, MissingExtraError, WriteError
 from keyboard_lm.files import replaced_file
 from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 
 TYPES = ("f16", "q8_0", "q4_0")
 BLOCK = 32  # weights that share a scale in Q8_0 and Q4_0
@@ -108,18 +109,18 @@ def gguf_tensors(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
     """Return the fp32 weights under llama.cpp's names; proj_1 is cut into its gate and its up half."""
     weights = {name: values.astype(np.float32) for name, values in checkpoint.weights().items()}
     tensors = {
-        "token_embd.weight": weights["transformer.token_embeddings.weight"],
-        "output_norm.weight": weights["transformer.norm.weight"],
+        "token_embd.weight": weights[TABLE],
+        "output_norm.weight": weights[FINAL_NORM],
     }
     ours = {
         "attn_norm": "attn_norm", "attn_qkv": "attn.qkv_proj", "attn_q_norm": "attn.q_norm",
         "attn_k_norm": "attn.k_norm", "attn_output": "attn.out_proj", "ffn_norm": "ffn_norm", "ffn_down": "ffn.proj_2",
     }  # fmt: skip
     for layer in range(checkpoint.config.num_transformer_layers):
-        prefix = f"transformer.layers.{layer}"
+        prefix = layer_prefix(layer)
         for theirs, name in ours.items():
-            tensors[f"blk.{layer}.{theirs}.weight"] = weights[f"{prefix}.{name}.weight"]
-        gate, up = np.split(weights[f"{prefix}.ffn.proj_1.weight"], 2)
+            tensors[f"blk.{layer}.{theirs}.weight"] = weights[f"{prefix}{name}.weight"]
+        gate, up = np.split(weights[f"{prefix}ffn.proj_1.weight"], 2)
         tensors[f"blk.{layer}.ffn_gate.weight"] = gate
         tensors[f"blk.{layer}.ffn_up.weight"] = up
     return tensors

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 
 Float32 = NDArray[np.float32]
 
-TABLE = "transformer.token_embeddings.weight"
 _MOST_TEXTS, _FEWEST_TEXTS = 32, 4
 _SAMPLED_WEIGHTS = 2_000_000_000  # texts times parameters: seconds
 _NUM_TOKENS = 96
@@ -76,14 +76,14 @@ class _Writer:
         """Take one more token of each text; return the logits after it, (B, V)."""
         x = self._weights[TABLE][ids]  # (B, C)
         for layer in range(self._config.num_transformer_layers):
-            prefix = f"transformer.layers.{layer}."
+            prefix = layer_prefix(layer)
             x = x + self._attention(layer, prefix, self._norm(x, f"{prefix}attn_norm.weight"))
             normed = self._norm(x, f"{prefix}ffn_norm.weight")
             gate, up = np.split(self._product(f"{prefix}ffn.proj_1.weight", normed), 2, axis=-1)  # (B, F) each
             hidden = gate / (1 + np.exp(-gate)) * up  # (B, F)
             x = x + self._product(f"{prefix}ffn.proj_2.weight", hidden)
         self._place += 1
-        return self._product(TABLE, self._norm(x, "transformer.norm.weight"))
+        return self._product(TABLE, self._norm(x, FINAL_NORM))
 
     def _product(self, name: str, x: Float32) -> Float32:
         seen = x.T @ x

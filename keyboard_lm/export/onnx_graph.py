@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from keyboard_lm.backends import onnx_format as names
 from keyboard_lm.errors import MissingExtraError
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 from keyboard_lm.quantize.blockwise import BlockQuantized
 
 try:
@@ -59,17 +60,17 @@ class GraphBuilder:
         residual = self._embedding()  # (1, T, C)
         added: str | None = None  # what the last block adds to the residual stream
         for layer in range(config.num_transformer_layers):
-            prefix = f"transformer.layers.{layer}"
-            normed, residual = self._norm(residual, added, f"{prefix}.attn_norm.weight")
-            mixed = self._attention(normed, layer, f"{prefix}.attn")  # (1, T, H D)
+            prefix = layer_prefix(layer)
+            normed, residual = self._norm(residual, added, f"{prefix}attn_norm.weight")
+            mixed = self._attention(normed, layer, f"{prefix}attn")  # (1, T, H D)
             if layer == config.num_transformer_layers - 1:
                 # From here on only the rows whose logits are wanted matter.
                 mixed = self._add("Gather", [mixed, names.ROWS], axis=1)  # (1, R, H D)
                 residual = self._add("Gather", [residual, names.ROWS], axis=1)  # (1, R, C)
-            added = self._linear(mixed, f"{prefix}.attn.out_proj.weight")
-            normed, residual = self._norm(residual, added, f"{prefix}.ffn_norm.weight")
-            added = self._feed_forward(normed, layer, f"{prefix}.ffn")
-        normed, _ = self._norm(residual, added, "transformer.norm.weight")  # (1, R, C)
+            added = self._linear(mixed, f"{prefix}attn.out_proj.weight")
+            normed, residual = self._norm(residual, added, f"{prefix}ffn_norm.weight")
+            added = self._feed_forward(normed, layer, f"{prefix}ffn")
+        normed, _ = self._norm(residual, added, FINAL_NORM)  # (1, R, C)
         self._head(normed)
         graph = helper.make_graph(
             self._nodes, "openelm", self._inputs(), self._outputs(), list(self._initializers.values())
@@ -115,7 +116,7 @@ class GraphBuilder:
         self._constant("rotary.sin", np.sin(angles).astype(np.float32))
 
     def _embedding(self) -> str:
-        name = "transformer.token_embeddings.weight"
+        name = TABLE
         table = self._weights[name]
         if not isinstance(table, BlockQuantized):
             return self._add("Gather", [self._fp32(name, table), names.TOKEN_IDS], axis=0)  # (1, T, C)
@@ -175,7 +176,7 @@ class GraphBuilder:
         return self._linear(self._add("Mul", [silu, up]), f"{prefix}.proj_2.weight")  # (1, T, C)
 
     def _head(self, x: str) -> None:
-        name = "transformer.token_embeddings.weight"
+        name = TABLE
         table = self._weights[name]
         if isinstance(table, BlockQuantized):
             self._quantized_linear(x, name, table, names.LOGITS)  # (1, R, V)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from keyboard_lm.export.onnx_graph import GraphBuilder, Matrix
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import TABLE
 from keyboard_lm.quantize.blockwise import BlockQuantized
 
 FOLDING_OPTION = "session.disable_quant_qdq"  # "1" folds; the page sets the same
@@ -33,7 +34,7 @@ def build_web_graph(config: ModelConfig, weights: Mapping[str, Matrix], metadata
 
 class _WebGraphBuilder(GraphBuilder):
     def _embedding(self) -> str:
-        table = self._unfolded("transformer.token_embeddings.weight")  # (V, C)
+        table = self._unfolded(TABLE)  # (V, C)
         return self._add("Gather", [table, "token_ids"], axis=0)  # (1, T, C)
 
     def _norm(self, residual: str, added: str | None, weight: str) -> tuple[str, str]:
@@ -46,7 +47,7 @@ class _WebGraphBuilder(GraphBuilder):
 
     def _head(self, x: str) -> None:
         flat = self._reshape(x, [-1, self._config.model_dim])  # (R, C)
-        table = self._unfolded("transformer.token_embeddings.weight")  # (V, C)
+        table = self._unfolded(TABLE)  # (V, C)
         logits = self._add("Gemm", [flat, table], transB=1)  # (R, V)
         self._reshape(logits, [1, -1, self._config.vocab_size], "logits")  # (1, R, V)
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from keyboard_lm.errors import CheckpointError, ConfigError, MissingExtraError
 from keyboard_lm.files import replaced_folder, write_file_whole, write_text_whole
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
 
 FORMAT_VERSION = 1
@@ -176,7 +177,7 @@ def save_checkpoint(
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of each weight under OpenELM's tensor names; matrices are (outputs, inputs)."""
     dim, width = config.model_dim, config.head_dim
-    shapes: dict[str, tuple[int, ...]] = {"transformer.token_embeddings.weight": (config.vocab_size, dim)}
+    shapes: dict[str, tuple[int, ...]] = {TABLE: (config.vocab_size, dim)}
     layers = zip(config.num_query_heads, config.num_kv_heads, config.ffn_dims, strict=True)
     for layer, (heads, kv_heads, ffn) in enumerate(layers):
         parts = {
@@ -189,8 +190,8 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             "ffn.proj_2": (dim, ffn),
             "ffn_norm": (dim,),
         }
-        shapes |= {f"transformer.layers.{layer}.{name}.weight": shape for name, shape in parts.items()}
-    return shapes | {"transformer.norm.weight": (dim,)}
+        shapes |= {layer_prefix(layer) + f"{name}.weight": shape for name, shape in parts.items()}
+    return shapes | {FINAL_NORM: (dim,)}
 
 
 def add_file(checkpoint: Checkpoint, name: str, content: bytes) -> Checkpoint:

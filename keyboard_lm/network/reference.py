@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 
 Array = NDArray[np.floating]
 
@@ -35,11 +36,11 @@ def reference_logits(
     length = len(token_ids)
     places = np.arange(length) if positions is None else np.asarray(positions)
     seen = np.tri(length, dtype=bool) if visible is None else visible
-    table = weights["transformer.token_embeddings.weight"]
+    table = weights[TABLE]
     x = table[np.asarray(token_ids)]  # (T, C)
     for layer in range(config.num_transformer_layers):
         part = {
-            name: weights[f"transformer.layers.{layer}.{name}.weight"]
+            name: weights[layer_prefix(layer) + f"{name}.weight"]
             for name in (
                 "attn_norm", "attn.qkv_proj", "attn.q_norm", "attn.k_norm", "attn.out_proj",
                 "ffn_norm", "ffn.proj_1", "ffn.proj_2",
@@ -48,7 +49,7 @@ def reference_logits(
         x = x + _attention(config, layer, part, _norm(config, x, part["attn_norm"]), places, seen)
         gate, up = np.split(_norm(config, x, part["ffn_norm"]) @ part["ffn.proj_1"].T, 2, axis=-1)  # (T, F) each
         x = x + (gate / (1 + np.exp(-gate)) * up) @ part["ffn.proj_2"].T  # (T, C)
-    logits: Array = _norm(config, x, weights["transformer.norm.weight"]) @ table.T  # (T, V)
+    logits: Array = _norm(config, x, weights[FINAL_NORM]) @ table.T  # (T, V)
     return logits
 
 

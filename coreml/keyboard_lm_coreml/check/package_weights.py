@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from keyboard_lm.network.checkpoint import weight_shapes
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, layer_part
 from keyboard_lm_coreml.convert.recipe import UNCOMPRESSED_BITS
 from keyboard_lm_coreml.convert.stored import ane_names
 from keyboard_lm_coreml.package import constexpr
@@ -91,10 +92,11 @@ def _read(function: Function, config: ModelConfig) -> PackageWeights:
 
 
 def _norm(find: Any, config: ModelConfig, name: str) -> Array:
-    if name == "transformer.norm.weight":
+    if name == FINAL_NORM:
         parameter, place = "norm", None
     else:
-        _, _, layer, *rest = name.split(".")  # transformer.layers.N.attn_norm.weight, ...attn.q_norm.weight
+        layer, inside = layer_part(name)
+        rest = inside.split(".")  # attn_norm.weight, attn.q_norm.weight
         place = rest[1] if rest[0] == "attn" else None
         parameter = f"layers.{layer}.{'qk_norm' if place else rest[0]}"
     values: Array = find(parameter)[0]

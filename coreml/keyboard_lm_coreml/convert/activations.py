@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from keyboard_lm.network.model import KVCache, OpenELM
-from keyboard_lm_coreml.convert.stored import TABLE
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 32, 4
 _SAMPLED_WEIGHTS = 2_000_000_000  # samples times parameters: a quarter of a minute on two cores
@@ -71,7 +71,7 @@ def measure(model: OpenELM, first_id: int, num_samples: int | None = None, seed:
         if name.endswith(("out_proj", "proj_2")):
             hooks.append(module.register_forward_pre_hook(lambda _, args: look_at_stream(args[0])))
             hooks.append(module.register_forward_hook(lambda _, args, out: look_at_stream(out)))
-        if name.endswith(("attn_norm", "ffn_norm", "transformer.norm")):
+        if name.endswith(("attn_norm", "ffn_norm", FINAL_NORM.removesuffix(".weight"))):
             hooks.append(module.register_forward_pre_hook(lambda _, args: look_at_stream(args[0])))
     generator = torch.Generator().manual_seed(seed)
     length = min(_NUM_TOKENS, model.config.max_context_length)

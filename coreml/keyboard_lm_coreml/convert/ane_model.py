@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 from keyboard_lm_coreml.convert.stored import part_bounds
 
 AXIS_LIMIT = 16_384  # longest axis of a Neural Engine op up to M3-class chips
@@ -248,17 +249,17 @@ class AneModel(nn.Module):
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take a checkpoint's tensors under OpenELM's names."""
-        table = weights["transformer.token_embeddings.weight"]
+        table = weights[TABLE]
         start = 0
         for part in self._parts:
             part.copy_(table[start : start + len(part)])
             start += len(part)
         for number, layer in enumerate(self.layers):
-            prefix = f"transformer.layers.{number}."
+            prefix = layer_prefix(number)
             cast(AneLayer, layer).load(
                 {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
             )
-        self.norm.copy_(weights["transformer.norm.weight"].view(1, -1, 1, 1))
+        self.norm.copy_(weights[FINAL_NORM].view(1, -1, 1, 1))
 
 
 def _int(value: int) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import TABLE, layer_part
 from keyboard_lm.quantize.compensate import compensated
 from keyboard_lm.quantize.palettes import Palettized, palettize
 from keyboard_lm_coreml.convert.recipe import Recipe
@@ -17,7 +18,6 @@ from keyboard_lm_coreml.convert.recipe import Recipe
 if TYPE_CHECKING:
     from keyboard_lm_coreml.convert.activations import Activations
 
-TABLE = "transformer.token_embeddings.weight"
 Float32 = NDArray[np.float32]
 
 
@@ -80,7 +80,8 @@ def ane_names(config: ModelConfig, name: str, num_head_parts: int) -> Iterator[t
         for part, (start, stop) in enumerate(part_bounds(config.vocab_size, num_head_parts)):
             yield f"tables.{part}.weight", slice(start, stop)
     else:
-        _, _, layer, _, projection, _ = name.split(".")  # transformer.layers.N.attn.qkv_proj.weight
+        layer, inside = layer_part(name)
+        projection = inside.split(".")[1]  # of attn.qkv_proj.weight
         yield f"layers.{layer}.{projection}.weight", slice(None)
 
 

@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from keyboard_lm.network.tensor_names import TABLE
 from keyboard_lm.quantize.blockwise import quantize
 from keyboard_lm.quantize.palettes import palettize
-
-TABLE = "transformer.token_embeddings.weight"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from keyboard_lm.errors import TrainingError
 from keyboard_lm.network.checkpoint import Checkpoint, save_checkpoint
 from keyboard_lm.network.config import ModelConfig
+from keyboard_lm.network.tensor_names import FINAL_NORM, TABLE, layer_prefix
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.form import META_SPACE, is_word_part
 from keyboard_lm_training.run.training_data import TrainingData
@@ -170,8 +171,8 @@ def prune(
     check_shape(network, config)
     kept = np.sort(np.argsort(-importance.influence, kind="stable")[: config.num_transformer_layers])
     weights: dict[str, Tensor] = {
-        "transformer.token_embeddings.weight": _table(model, tokenizer),
-        "transformer.norm.weight": network.model.norm.weight,
+        TABLE: _table(model, tokenizer),
+        FINAL_NORM: network.model.norm.weight,
     }
     for new, old in enumerate(kept.tolist()):
         layer = network.layers[old]
@@ -182,7 +183,7 @@ def prune(
         keys = _rows_of(groups, config.head_dim)
         q, k, v = attention.q_proj.weight[queries], attention.k_proj.weight[keys], attention.v_proj.weight[keys]
         ones = torch.ones(config.head_dim)
-        prefix = f"transformer.layers.{new}."
+        prefix = layer_prefix(new)
         weights |= {
             f"{prefix}attn_norm.weight": layer.input_layernorm.weight,
             f"{prefix}attn.qkv_proj.weight": torch.cat((q, k, v)),

@@ -19,6 +19,7 @@ from keyboard_lm.errors import ConfigError, TrainingError
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.network.config import ModelConfig
 from keyboard_lm.network.model import OpenELM
+from keyboard_lm.network.tensor_names import TABLE
 from keyboard_lm.quantize.palettes import BITS
 from keyboard_lm_training.run.devices import LossModel, Placement
 from keyboard_lm_training.run.objective import Objective
@@ -26,7 +27,7 @@ from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.training_data import TrainingData
 from keyboard_lm_training.teach.distill import check_teacher
 from keyboard_lm_training.teach.distill_loss import WholeTeacher, linear_distillation
-from keyboard_lm_training.teach.grids import TABLE, BlockStorage, Grid, PaletteStorage, Storage, fit_grids
+from keyboard_lm_training.teach.grids import BlockStorage, Grid, PaletteStorage, Storage, fit_grids
 from keyboard_lm_training.teach.networks import load_network
 
 PALETTE, BLOCKS, BOTH = "palette", "blocks", "both"

@@ -151,17 +151,22 @@ class GraphBuilder:
         q, k, v = self._split(self._linear(x, f"{prefix}.qkv_proj.weight"), widths)
         q = self._head_norm(q, heads, f"{prefix}.q_norm.weight")
         k = self._head_norm(k, kv_heads, f"{prefix}.k_norm.weight")
-        inputs = [
-            q, k, v, *names.past_names(layer), names.LAST_SLOT, names.NUM_SLOTS,
-            "rotary.cos", "rotary.sin", names.POSITIONS, names.BIAS,
-        ]  # fmt: skip
+        q, k, rotation = self._rotated(q, heads), self._rotated(k, kv_heads), self._rotary_inputs()
+        inputs = [q, k, v, *names.past_names(layer), names.LAST_SLOT, names.NUM_SLOTS, *rotation, names.BIAS]
         mixed = self._fresh()
         node = helper.make_node(
             "GroupQueryAttention", inputs, [mixed, *names.present_names(layer)],
-            domain=CONTRIB, num_heads=heads, kv_num_heads=kv_heads, do_rotary=1, rotary_interleaved=0,
+            domain=CONTRIB, num_heads=heads, kv_num_heads=kv_heads, do_rotary=int(any(rotation)), rotary_interleaved=0,
         )  # fmt: skip
         self._nodes.append(node)
         return mixed
+
+    def _rotated(self, x: str, heads: int) -> str:
+        # Queries or keys (1, T, H D) on their way into the attention, which rotates them itself.
+        return x
+
+    def _rotary_inputs(self) -> tuple[str, str, str]:
+        return "rotary.cos", "rotary.sin", names.POSITIONS
 
     def _head_norm(self, x: str, heads: int, weight: str) -> str:
         width = self._config.head_dim

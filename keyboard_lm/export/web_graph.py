@@ -2,8 +2,11 @@
 
 WebAssembly has no fast kernel for ``MatMulNBits``: it unpacks a matrix at every call. Here the same codes and scales go
 through ``DequantizeLinear``, which the runtime folds into fp32 constants at load as long as its handling of quantized
-graphs is switched off (session option ``disable_quant_qdq``). The file stays as small. The norms are
-``SimplifiedLayerNormalization``, which the WebGPU provider has and ``RMSNormalization`` it has not.
+graphs is switched off (session option ``disable_quant_qdq``). The file stays as small.
+
+For the WebGPU provider the norms are ``SimplifiedLayerNormalization``, since it has no ``RMSNormalization``, and queries and
+keys are rotated before the attention: its ``GroupQueryAttention`` takes no notice of the positions it is given
+(1.30), so that a tree's branches would stand one behind another.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from collections.abc import Mapping
 import numpy as np
 from onnx import TensorProto, helper
 
-from keyboard_lm.export.onnx_graph import GraphBuilder, Matrix
+from keyboard_lm.backends import onnx_format as names
+from keyboard_lm.export.onnx_graph import CONTRIB, GraphBuilder, Matrix
 from keyboard_lm.network.config import ModelConfig
 from keyboard_lm.network.tensor_names import TABLE
 from keyboard_lm.quantize.blockwise import BlockQuantized
@@ -35,7 +39,14 @@ def build_web_graph(config: ModelConfig, weights: Mapping[str, Matrix], metadata
 class _WebGraphBuilder(GraphBuilder):
     def _embedding(self) -> str:
         table = self._unfolded(TABLE)  # (V, C)
-        return self._add("Gather", [table, "token_ids"], axis=0)  # (1, T, C)
+        return self._add("Gather", [table, names.TOKEN_IDS], axis=0)  # (1, T, C)
+
+    def _rotated(self, x: str, heads: int) -> str:
+        inputs = [x, names.POSITIONS, "rotary.cos", "rotary.sin"]
+        return self._add("RotaryEmbedding", inputs, CONTRIB, num_heads=heads, interleaved=0)
+
+    def _rotary_inputs(self) -> tuple[str, str, str]:
+        return "", "", ""
 
     def _norm(self, residual: str, added: str | None, weight: str) -> tuple[str, str]:
         if added is not None:
@@ -49,7 +60,7 @@ class _WebGraphBuilder(GraphBuilder):
         flat = self._reshape(x, [-1, self._config.model_dim])  # (R, C)
         table = self._unfolded(TABLE)  # (V, C)
         logits = self._add("Gemm", [flat, table], transB=1)  # (R, V)
-        self._reshape(logits, [1, -1, self._config.vocab_size], "logits")  # (1, R, V)
+        self._reshape(logits, [1, -1, self._config.vocab_size], names.LOGITS)  # (1, R, V)
 
     def _linear(self, x: str, name: str) -> str:
         return self._add("MatMul", [x, self._add("Transpose", [self._unfolded(name)], perm=[1, 0])])

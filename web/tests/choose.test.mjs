@@ -1,9 +1,10 @@
 // Small parts of the engine that no golden file holds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ToyBackend } from "../bench/toy_backend.mjs";
 import { engine } from "./golden.mjs";
 
-const { bestPlaces, compareText, fasterBackend, fold, Heap, recent } = engine;
+const { agree, bestPlaces, compareText, fold, Heap, recent, stepsMs } = engine;
 
 test("the k best are those of a sort, equal ones by place", () => {
   const values = Array.from({ length: 200 }, (_, i) => (i * 7919) % 13);
@@ -57,16 +58,31 @@ class Timed {
   }
 }
 
-test("the faster backend is taken, of equal ones the first, never one that fails", async () => {
+test("a backend is timed warm, and given up where it is slower than the other or fails", async () => {
   const clock = { now: 0 };
-  const choose = async (first, second) => {
-    const backends = [new Timed(clock, first), new Timed(clock, second)];
-    const chosen = await fasterBackend(...backends, () => clock.now);
-    assert.equal(chosen.length, 0); // its cache is empty again
-    return backends.indexOf(chosen);
+  const timed = async (ms, giveUpMs) => {
+    const backend = new Timed(clock, ms);
+    const found = await stepsMs(backend, () => clock.now, giveUpMs);
+    assert.equal(backend.length, 0); // its cache is empty again
+    return found;
   };
-  assert.equal(await choose(5, 2), 1);
-  assert.equal(await choose(2, 5), 0);
-  assert.equal(await choose(3, 3), 0);
-  assert.equal(await choose(3, null), 0);
+  assert.equal(await timed(5), 10);
+  assert.equal(await timed(2, 10), 4);
+  assert.equal(await timed(5, 10), Infinity); // equal: the first stays
+  assert.equal(await timed(500, 10), Infinity);
+  assert.equal(await timed(null), Infinity);
+});
+
+test("a backend that computes something else is told from one that computes the same", async () => {
+  const scores = Array.from({ length: 50 }, (_, i) => -i / 7);
+  const same = new ToyBackend(scores, 64);
+  const other = new ToyBackend(scores.map((score, i) => (i === 20 ? score + 0.1 : score)), 64);
+  const inline = new ToyBackend(scores, 64); // its tree is one branch
+  inline.scoreTree = async function (ids) {
+    return ToyBackend.prototype.scoreTree.call(this, ids, ids.map((_, i) => i - 1));
+  };
+  assert.equal(await agree(new ToyBackend(scores, 64), same), true);
+  assert.equal(await agree(new ToyBackend(scores, 64), other), false);
+  assert.equal(await agree(new ToyBackend(scores, 64), inline), false);
+  assert.equal(same.length, 0);
 });

@@ -72,6 +72,8 @@ export class LocalSession implements Session {
   private hear(message: FromWorker): void {
     if (message.type === "bar") {
       if (message.bar.revision === this.revision) this.listener.onBar(message.bar as Bar);
+    } else if (message.type === "timed") {
+      document.documentElement.dataset.timed = JSON.stringify([message.wasmMs, message.gpuMs]);
     } else this.listener.onState(message.type === "ready" ? "ready" : "failed", message.message);
   }
 }

@@ -9,6 +9,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: "ready"; readonly message: string }
   | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "timed"; readonly wasmMs: number; readonly gpuMs: number }
   | { readonly type: "bar"; readonly bar: Bar };
 
 /** `language.json`. */

@@ -4,9 +4,9 @@ WebAssembly has no fast kernel for ``MatMulNBits``: it unpacks a matrix at every
 through ``DequantizeLinear``, which the runtime folds into fp32 constants at load as long as its handling of quantized
 graphs is switched off (session option ``disable_quant_qdq``). The file stays as small.
 
-For the WebGPU provider the norms are ``SimplifiedLayerNormalization``, since it has no ``RMSNormalization``, and queries and
-keys are rotated before the attention: its ``GroupQueryAttention`` takes no notice of the positions it is given
-(1.30), so that a tree's branches would stand one behind another.
+For the WebGPU provider the norms are ``SimplifiedLayerNormalization``, since it has no ``RMSNormalization``, and
+queries and keys are rotated before the attention: its ``GroupQueryAttention`` takes no notice of the positions it is
+given (1.30), so that a tree's branches would stand one behind another.
 """
 
 from __future__ import annotations

@@ -137,9 +137,9 @@ class _Endings:
 
         Of equal groups those that come first.
         """
-        if self.few is not None:
-            found = [(start, self._between(start, stop)) for start, stop in self._groups(len(self.few))]
-        elif self.many is not None:
+        if self.many is None:
+            found = self.groups()
+        else:
             if floor <= 0:
                 return self._best_of_many(self.many, num)
             # Only a piece with its part of the floor can be in a group above it, and few have that.
@@ -149,15 +149,17 @@ class _Endings:
             keys, places_of = self.pieces.keys, self.pieces.places_of
             groups = dict.fromkeys([places_of[keys[self.start + i]] for i in places.tolist()])
             found = [(start, self._between(start, stop)) for start, stop in groups]
-        else:
-            return []
-        found = [each for each in found if each[1] > floor]
-        return sorted(found, key=_worth)[:num] if len(found) > num else found
+        return best_of([each for each in found if each[1] > floor], num)
 
-    def _groups(self, length: int) -> list[tuple[int, int]]:
-        span = self.pieces.groups_in(slice(self.start, self.start + length))
+    def groups(self) -> list[tuple[int, float]]:
+        """Return the first piece of every group and its mass, where they are few."""
+        few = self.few or []
+        first = self.start
+        span = self.pieces.groups_in(slice(first, first + len(few)))
         starts = self.pieces.starts[span.start : span.stop + 1]
-        return list(pairwise(starts))
+        if len(starts) == len(few) + 1:  # no two that differ in case only
+            return list(zip(starts, few, strict=False))
+        return [(start, sum(few[start - first : stop - first])) for start, stop in pairwise(starts)]
 
     def _best_of_many(self, masses: Masses, num: int) -> list[tuple[int, float]]:
         starts = self.pieces.group_starts[self.pieces.groups_in(slice(self.start, self.start + len(masses)))]
@@ -395,14 +397,27 @@ class _Search:
         self.endings.setdefault(stem, []).append(endings)
         self.found_mass += mass
         self.is_last_known = False
-        if not is_first:
-            for key in self.found:
+        found = self.found
+        if is_first:
+            fresh = endings.best(num, floor)
+        elif endings.many is None:
+            fresh = []
+            for piece, mass_here in endings.groups():
+                key = stem + keys[piece]
+                if key in found:
+                    found[key] += mass_here
+                elif mass_here > floor:
+                    fresh.append((piece, mass_here))
+            fresh = best_of(fresh, num)
+        else:
+            for key in found:
                 if key.startswith(stem):
-                    self.found[key] += endings.mass(key)
-        for piece, mass_here in endings.best(num, floor):
+                    found[key] += endings.mass(key)
+            fresh = endings.best(num, floor)
+        for piece, mass_here in fresh:
             key = stem + keys[piece]
-            if key not in self.found and (is_word(key) if stem else are_words[piece]):
-                self.found[key] = mass_here if is_first else self._mass_of(key)
+            if key not in found and (is_word(key) if stem else are_words[piece]):
+                found[key] = mass_here if is_first else self._mass_of(key)
 
     def _mass_of(self, key: str) -> float:
         return sum([endings.mass(key) for endings in self._endings_of(key)])
@@ -417,6 +432,11 @@ class _Search:
     def _endings_of(self, key: str) -> list[_Endings]:
         """Return the nodes opened so far where a folded word may end."""
         return [endings for stem, all_of_it in self.endings.items() if key.startswith(stem) for endings in all_of_it]
+
+
+def best_of(found: list[tuple[int, float]], num: int) -> list[tuple[int, float]]:
+    """Return the `num` of some pieces with most mass, of equal ones the first; in no order where they are all."""
+    return sorted(found, key=_worth)[:num] if len(found) > num else found
 
 
 def _worth(found: tuple[int, float]) -> tuple[float, int]:

@@ -7,9 +7,8 @@ the way to it, the letters so far.
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
 MAX_REMEMBERED = 384
+_MOST_ERRORS = 11.0  # of a hypothesis that a rule of spelling is tried on: two errors, or one rare one
 _MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
 
@@ -36,15 +36,16 @@ class CandidateOptions:
         margin: words are left out whose logarithm is this much below that of the letters taken at their word; two
             of the rarer errors in one word cost up to 17.
         beam: most hypotheses after each letter; 800 found 0.03 % more of heavily mistyped words.
-        nats_per_step: what one step of the lexicon's frequency scale is worth (Android's scale: 1.15 for each).
+        nats_per_step: what one step of the lexicon's frequency scale is worth: the slope of a line through the words'
+            counts in the training texts (Android says a factor of 1.15, which is too steep for rare words).
         frequency_weight: how much of a word's frequency counts in choosing candidates; the context has its say later.
     """
 
     num_words: int = 24
     margin: float = 18.0
     beam: int = 400
-    nats_per_step: float = math.log(1.15)
-    frequency_weight: float = 0.6
+    nats_per_step: float = 0.093
+    frequency_weight: float = 0.9
 
 
 class Candidate(NamedTuple):
@@ -191,29 +192,31 @@ class CandidateSearch:
 
     def _after(self, typed: str, taps: tuple[Tap | None, ...]) -> _Step:
         """Return the hypotheses after folded letters."""
-        before, last, letter_before = self._begun, self._begun, ""
-        for key in zip(typed, taps, strict=True):
+        steps = [self._begun]
+        for num, key in enumerate(zip(typed, taps, strict=True), 1):
+            last = steps[-1]
             step = last.longer.get(key)
             if step is None:
-                step = self._advance(*key, letter_before, last, before)
+                step = self._advance(typed[:num], key[1], steps)
                 if self._num_steps >= self._max_steps:
                     self.forget()
                 last.longer[key] = step
                 self._num_steps += 1
-            before, last, letter_before = last, step, key[0]
-        return last
+            steps.append(step)
+        return steps[-1]
 
-    def _advance(self, letter: str, tap: Tap | None, letter_before: str, last: _Step, before: _Step) -> _Step:
-        """Move hypotheses over the last letter typed: from the letter before it, and from two before it."""
+    def _advance(self, typed: str, tap: Tap | None, steps: list[_Step]) -> _Step:
+        """Move hypotheses over the last letter typed: from the letter before it, from two before it, or by a rule."""
+        letter, last = typed[-1], steps[-1]
         place = self.channel.place(letter, tap)
         hit = place.hit
-        after = self.channel.doubled(letter, place.brushed) if letter == letter_before else place.brushed
+        after = self.channel.doubled(letter, place.added) if letter == typed[-2:-1] else place.added
         children, beam = self._children_of(last), last.beam
         nodes = [children.nodes, beam.nodes]
         letters = self.lexicon.letters.take(beam.nodes)
         logs = [children.logs + hit.take(children.letters), beam.logs + after.take(letters)]
         if last.last is not None:
-            children = self._children_of(before)
+            children = self._children_of(steps[-2])
             second = children.logs + hit.take(children.letters)
             nodes.append(children.nodes)
             logs.append(second + last.last.brushed.take(children.letters))
@@ -222,7 +225,37 @@ class CandidateSearch:
                 grandchildren = self._children(swapped)
                 nodes.append(grandchildren.nodes)
                 logs.append(grandchildren.logs + last.last.hit.take(grandchildren.letters))
+        for respelt in self._respelt(typed, steps):
+            nodes.append(respelt.nodes)
+            logs.append(respelt.logs)
         return self._step(nodes, logs, place)
+
+    def _respelt(self, typed: str, steps: list[_Step]) -> Iterator[_Beam]:
+        """Yield where rules of spelling take hypotheses whose letters are at the end of what was typed."""
+        for num in range(1, min(self.channel.longest_typed, len(typed)) + 1):
+            rules = self.channel.substitutions.get(typed[-num:], ())
+            likely: _Children | None = None
+            for rule in rules:
+                if rule.at_start and num != len(typed):
+                    continue
+                if likely is None:
+                    likely = self._likely_children(steps[-num])
+                letters, nodes, logs = likely.letters, likely.nodes, likely.logs
+                for place, number in enumerate(rule.meant):
+                    if place:
+                        children = self._children(_Beam(nodes, logs))
+                        letters, nodes, logs = children.letters, children.nodes, children.logs
+                    kept = (letters == number).nonzero()[0]
+                    nodes, logs = nodes.take(kept), logs.take(kept)
+                    if not len(kept):
+                        break
+                else:
+                    yield _Beam(nodes, logs + np.float32(rule.log_probability))
+
+    def _likely_children(self, step: _Step) -> _Children:
+        # Those of the hypotheses that may still be misspelt by a rule.
+        kept = (step.beam.logs > -_MOST_ERRORS).nonzero()[0]
+        return self._children(_Beam(step.beam.nodes.take(kept), step.beam.logs.take(kept)))
 
     def _children_of(self, step: _Step) -> _Children:
         if step.children is None:

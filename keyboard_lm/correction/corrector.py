@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from keyboard_lm.correction.candidates import Candidate, CandidateSearch
+from keyboard_lm.correction.gate import Evidence, Gate
+from keyboard_lm.correction.slips import keys_above_space, letters_below_digits, pairs_of, without_digit
 from keyboard_lm.decoding.context import Boundary
 from keyboard_lm.decoding.word_scores import Tokens, WordScorer
 from keyboard_lm.errors import ConfigError
@@ -20,6 +22,8 @@ from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import TextForm, TypedText, capitalise, is_word, token_kind
 from keyboard_lm.touch.layout import SPACE, Tap
+from keyboard_lm.words.known_words import KnownWords
+from keyboard_lm.words.letter_model import LetterModel
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, Lexicon
 
 BoundaryOf = Callable[[TypedText], Boundary | None]
@@ -28,6 +32,7 @@ _TINY = 1e-30
 _UNSEEN = 1e-6  # frequency of letters that make no word, where the network cannot be asked
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
+_LEAST_FOR_DIGIT = 70  # frequency of a word that a digit stands in: "mp3" is none
 _MAX_JUDGED = 8
 _MAX_REMEMBERED = 8192  # words as they are written in one case and another
 _MAX_RECONSIDERED = 3
@@ -45,12 +50,24 @@ class CorrectorOptions:
 
     Attributes:
         unknown_ratio: for letters that make no word of the lexicon.
+        least_odds: that what was meant is the best hypothesis, where a gate tells them of letters that make no word.
+        least_odds_alone: the same for the first word of a field, where there is no context to spoil.
         known_ratio: for those that do.
         case_ratio: for letters that make one with other capitals.
+        contraction_ratio: for a word that lacks nothing but the apostrophe of another one (``its``, ``dads``).
+        contraction_ratio_behind: the same once the next word is known, too.
         miswritten_weight: how probable letters that are no word but often written for one are, against what the network
             has learned of them from those who did.
-        frequency_mix: how much the lexicon's frequency counts against the network in a word's probability.
+        unknown_rate: of a word that nobody listed, among all words; its letters decide the rest. The network is not
+            asked about it: it has learned spellings from people who misspelled.
+        unknown_name_rate: the same behind a capital that no sentence asks for.
+        known_mix: of the lexicon's frequency in the probability of a listed word that was typed as it is listed.
+        hit_for_space: of hitting a key above the space bar for it.
+        hit_for_letter: of hitting the digit above a letter for it.
+        frequency_mix: how much the lexicon's frequency counts against the network in another word's probability.
+        frequency_mix_alone: the same for the first word of a field, of which the network knows little.
         least_frequency: of both words that a missing space is put between.
+        least_phrase: probability of the two given the context; ``moviebot`` is no movie bot.
         reconsider_ratio: for the word before the last, now that the next one is known.
         reconsider_margin: how much less probable than what was typed a word may have been, to be thought of again.
         max_letters: longer words are left alone.
@@ -58,11 +75,22 @@ class CorrectorOptions:
     """
 
     unknown_ratio: float = 10.0
-    known_ratio: float = 30.0
+    least_odds: float = 0.65
+    least_odds_alone: float = 0.05
+    known_ratio: float = 300.0
     case_ratio: float = 1.0
+    contraction_ratio: float = 10.0
+    contraction_ratio_behind: float = 2.0
     miswritten_weight: float = 0.01
+    unknown_rate: float = 0.01
+    unknown_name_rate: float = 0.2
+    known_mix: float = 0.3
+    hit_for_space: float = 0.002
+    hit_for_letter: float = 0.001
     frequency_mix: float = 0.02
+    frequency_mix_alone: float = 0.6
     least_frequency: int = 60
+    least_phrase: float = 3e-7
     reconsider_ratio: float = 10.0
     reconsider_margin: float = 100.0
     max_letters: int = 24
@@ -134,6 +162,9 @@ class _Reading(NamedTuple):
     log_channel: float
     tokens: WeighedTokens
     frequency: float = 0.0  # of the word in the lexicon, as a share of that of the most frequent
+    log_floor: float = -math.inf  # its probability is at least this
+    mix: float | None = None  # of its frequency in its probability; None for the usual one
+    log_unlisted: float | None = None  # of letters that are no word: their probability, whatever the network says
 
 
 class _Written(NamedTuple):
@@ -163,6 +194,8 @@ class Corrector:
         options: when to correct.
         is_protected: words that must stay as they are: those that were learned, or once restored.
         max_nodes: of one call of the network.
+        words: what is a word; None for those of the lexicon.
+        gate: when letters that are no word are replaced; None where the ratios alone decide.
     """
 
     def __init__(
@@ -172,10 +205,17 @@ class Corrector:
         options: CorrectorOptions | None = None,
         is_protected: Callable[[str], bool] = lambda word: False,
         max_nodes: int = 16,
+        words: KnownWords | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.options = options or CorrectorOptions()
+        self._words = words or KnownWords(search.lexicon)
+        self._gate = gate
+        layout = search.channel.layout
+        self._above_space, self._below_digits = keys_above_space(layout), letters_below_digits(layout)
         self._search = search
         self._lexicon: Lexicon = search.lexicon
+        self._letter_model = LetterModel(search.lexicon)
         self._rates = search.channel.parameters.rates
         self._tokenizer, self._max_nodes = tokenizer, max_nodes
         self._form: TextForm = tokenizer.form
@@ -193,7 +233,10 @@ class Corrector:
         Args:
             is_protected: words that must stay as they are there.
         """
-        other = Corrector(self._search, self._tokenizer, self.options, is_protected, self._max_nodes)
+        other = Corrector(
+            self._search, self._tokenizer, self.options, is_protected, self._max_nodes, self._words, self._gate
+        )
+        other._letter_model = self._letter_model
         other._scorer, other._first_token, other._written = self._scorer, self._first_token, self._written
         other._lists = self._lists
         return other
@@ -225,17 +268,67 @@ class Corrector:
         """
         typed = typed or self._form.split_typed(text)
         word = typed.partial
-        if not word or not text.endswith(word) or self.protects(text, word):
+        if not word or not text.endswith(word):
+            return Verdict()
+        if self._is_shouted(text, word):
+            return self._shouted(text, boundary_of, taps, prior, more)
+        is_digit_inside = self._has_digit_inside(text, word)
+        if not is_digit_inside and self.protects(text, word):
             return Verdict()
         taps = tuple(taps[-len(word) :]) if len(taps) >= len(word) else ()
-        literal = _Reading(word, word, 0.0, self._literal_tokens(typed))
+        literal = self._literal(typed)
+        if is_digit_inside:
+            readings = [literal, *self._without_digit(word, typed)]
+            return self._verdict(word, self._weighed(readings, boundary_of(typed), prior), typed)
         words, splits = self._of_word(typed, taps)
         own = self._readings(more(word, taps), typed) if more is not None else []
         readings = [literal, *words, *own, *splits]
+        if not any(typed.messages):
+            readings[1:] = [reading._replace(mix=self.options.frequency_mix_alone) for reading in readings[1:]]
         found = self._joined(text, typed, boundary_of, prior) or self._weighed(readings, boundary_of(typed), prior)
-        verdict = self._verdict(word, found)
+        verdict = self._verdict(word, found, typed)
         self._remember(text, word, verdict)
         return self._reconsidered(text, typed, boundary_of) or verdict if verdict.correction is None else verdict
+
+    def _has_digit_inside(self, text: str, word: str) -> bool:
+        chunk = text[text.rfind(SPACE) + 1 :]
+        return (
+            chunk.isalnum()
+            and not chunk.isalpha()
+            and chunk == word
+            and any(self._lexicon.known(each) for each in without_digit(word, self._below_digits))
+            and not self._words.is_word(word)
+            and not self._is_protected(word)
+        )
+
+    @staticmethod
+    def _is_shouted(text: str, word: str) -> bool:
+        # Capitals throughout, behind other words that are: a sentence in capitals, no abbreviation.
+        if len(word) < 2 or not word.isupper():
+            return False
+        line = text[text.rfind("\n") + 1 : len(text) - len(word)]
+        before = [each for each in line.split() if any(map(str.isalpha, each))]
+        return (
+            bool(before) and all(map(str.isupper, before)) and any(sum(map(str.isalpha, each)) > 1 for each in before)
+        )
+
+    def _shouted(
+        self,
+        text: str,
+        boundary_of: BoundaryOf,
+        taps: Sequence[Tap | None],
+        prior: Prior | None,
+        more: Callable[[str, Sequence[Tap | None]], Sequence[Candidate]] | None,
+    ) -> Verdict:
+        """Judge a text in capitals as if it were in small letters, and answer in capitals."""
+        quiet = self.judge(fold(text), boundary_of, taps, prior, more)
+
+        def loud(each: Hypothesis) -> Hypothesis:
+            return each._replace(replaced=text[len(text) - len(each.replaced) :], text=each.text.upper())
+
+        best = quiet.correction
+        correction = loud(best) if best is not None and best.text.upper() != best.replaced.upper() else None
+        return Verdict(tuple(map(loud, quiet.hypotheses)), correction)
 
     def protects(self, text: str, word: str) -> bool:
         """Return whether a word must stay: digits, addresses, capitals inside or throughout, and what was learned."""
@@ -257,6 +350,20 @@ class Corrector:
     def _is_lone_capital(self, word: str) -> bool:
         # A letter that is a word as a capital only: "i".
         return not self._lexicon.known(word) and self._lexicon.known(word.upper())
+
+    def _literal(self, typed: TypedText) -> _Reading:
+        """Return what was typed, taken at its word: by what is known of it, or by its letters where that is nothing."""
+        word, options = typed.partial, self.options
+        if self._words.is_known(word) and not self._is_miswritten(word):
+            log_frequency = self._words.log_frequency(word, self._search.options.nats_per_step)
+            log_floor = math.log(options.known_mix) + log_frequency
+            return _Reading(word, word, 0.0, self._literal_tokens(typed), log_floor=log_floor)
+        is_name = word[0].isupper() and not typed.starts_sentence
+        rate = options.unknown_name_rate if is_name else options.unknown_rate
+        if self._is_miswritten(word):
+            rate *= options.miswritten_weight
+        log_unlisted = math.log(rate) + self._letter_model.log_probability(word)
+        return _Reading(word, word, 0.0, self._literal_tokens(typed), log_unlisted=log_unlisted)
 
     def _literal_tokens(self, typed: TypedText) -> tuple[tuple[Tokens, float], ...]:
         # At the beginning of a sentence a capital may be the word's own.
@@ -292,12 +399,16 @@ class Corrector:
 
     def _readings(self, candidates: Sequence[Candidate], typed: TypedText) -> list[_Reading]:
         word, is_capitalised = typed.partial, typed.partial[0].isupper()
-        bare = fold(word) if self._is_miswritten(word) else None
+        bare, is_known = fold(word), self._words.is_known(word) and not self._is_miswritten(word)
         readings = []
         for _, text, log_likelihood, log_frequency in candidates:
             written = self._written(text, is_capitalised, typed.starts_sentence)
             if written is not None and written.text != word:
-                log_channel = _LOG_MISWRITTEN if written.bare == bare else log_likelihood + written.log_case
+                lacks_apostrophe = written.bare == bare and "'" in written.text
+                is_miswritten = written.bare == bare and not is_known
+                log_channel = log_likelihood + written.log_case
+                if lacks_apostrophe or is_miswritten:
+                    log_channel = max(log_channel, _LOG_MISWRITTEN)
                 readings.append(_Reading(word, written.text, log_channel, written.tokens, math.exp(log_frequency)))
         return readings
 
@@ -325,21 +436,31 @@ class Corrector:
         return _Written(text, tokens, log_case, folded.replace("'", ""))
 
     def _splits(self, typed: TypedText) -> list[_Reading]:
-        """Return the pairs of words that a missed space may have joined."""
+        """Return the pairs of words that a missed space, or the key above it, may have joined."""
         word, least = typed.partial, self.options.least_frequency
         pairs = []
-        for place in range(1, len(word)):
-            left, right = word[:place], word[place:]
-            if right[0].isalpha() and self._lexicon.known(left) and self._lexicon.known(right):
+        for left, right, is_hit in pairs_of(word, self._above_space):
+            if self._lexicon.known(left) and self._lexicon.known(right):
                 frequencies = self._lexicon.frequency(left), self._lexicon.frequency(right)
                 if min(frequencies) >= least and not self._lexicon.is_offensive(left + right):
-                    pairs.append((sum(frequencies), left, right))
+                    pairs.append((sum(frequencies), left, right, is_hit))
         readings = []
-        for _, left, right in sorted(pairs, reverse=True)[:_MAX_SPLITS]:
+        for _, left, right, is_hit in sorted(pairs, reverse=True)[:_MAX_SPLITS]:
             token = self._token(left, typed)
             if token is not None:
-                log_channel = math.log(self._rates.missed_space)
+                log_channel = math.log(self.options.hit_for_space if is_hit else self._rates.missed_space)
                 readings.append(_Reading(word, f"{left} {right}", log_channel, (((token, right), 1.0),)))
+        return readings
+
+    def _without_digit(self, word: str, typed: TypedText) -> list[_Reading]:
+        """Return the words that letters with a digit among them may have been."""
+        readings = []
+        for text in without_digit(word, self._below_digits):
+            token = self._token(text, typed)
+            if token is not None and self._lexicon.known(text) and self._lexicon.frequency(text) >= _LEAST_FOR_DIGIT:
+                log_frequency = self._words.log_frequency(text, self._search.options.nats_per_step)
+                log_channel = math.log(self.options.hit_for_letter)
+                readings.append(_Reading(word, text, log_channel, (((token,), 1.0),), math.exp(log_frequency)))
         return readings
 
     def _joined(self, text: str, typed: TypedText, boundary_of: BoundaryOf, prior: Prior | None) -> list[Hypothesis]:
@@ -408,7 +529,11 @@ class Corrector:
             both = f"{left} {right}", f"{each.text} {right}"
             readings.append(_Reading(*both, each.log_channel, (((token, right), 1.0),)))
         found = self._weighed(readings, boundary, None)
-        if found[0].is_literal or _ratio(found) < self.options.reconsider_ratio:
+        if found[0].is_literal:
+            return None
+        is_contraction = _bare(found[0].text) == _bare(found[0].replaced)
+        needed = self.options.contraction_ratio_behind if is_contraction else self.options.reconsider_ratio
+        if _ratio(found) < needed:
             return None
         return Verdict(tuple(found), found[0])
 
@@ -465,29 +590,99 @@ class Corrector:
         return joints, exact
 
     def _log_joint(self, reading: _Reading, probability: float, prior: Prior | None) -> float:
+        if reading.log_unlisted is not None:
+            probability = math.exp(reading.log_unlisted)
+        if reading.log_floor > -math.inf:
+            probability = max(probability, math.exp(reading.log_floor))
         if prior is not None:
             probability = prior(probability, reading.text)
-        mix = self.options.frequency_mix
+        mix = self.options.frequency_mix if reading.mix is None else reading.mix
         probability = (1 - mix) * probability + mix * reading.frequency
         return math.log(max(probability, _TINY)) + reading.log_channel
 
-    def _verdict(self, word: str, found: list[Hypothesis]) -> Verdict:
+    def _verdict(self, word: str, found: list[Hypothesis], typed: TypedText) -> Verdict:
         best = found[0]
         if best.is_literal:
             return Verdict(tuple(found))
+        is_known = self._words.is_known(word)
+        if best.replaced == word:
+            best = self._unless_a_name(word, found)
+            if best.is_literal:
+                return Verdict(tuple(found))
+        lead = math.exp(min(best.log_joint - _literal(found).log_joint, 700.0))
         if best.replaced != word:
-            needed = self.options.unknown_ratio
-        elif fold(best.text) == fold(word):
-            needed = self.options.case_ratio if not self._lexicon.known(word) else self.options.known_ratio
+            return Verdict(tuple(found), best if lead >= self.options.unknown_ratio else None)
+        if fold(best.text) == fold(word):
+            needed = self.options.case_ratio if not is_known else self.options.known_ratio
+        elif is_known:
+            is_contraction = _bare(best.text) == _bare(word)
+            needed = self.options.contraction_ratio if is_contraction else self.options.known_ratio
+        elif " " in best.text:
+            is_phrase = best.log_joint - best.log_channel >= math.log(self.options.least_phrase)
+            return Verdict(tuple(found), best if is_phrase and lead >= self.options.unknown_ratio else None)
+        elif self._gate is not None and not self._is_miswritten(word) and word.isalpha():
+            evidence = self.evidence(word, found, typed)
+            least = self.options.least_odds if evidence.has_context else self.options.least_odds_alone
+            return Verdict(tuple(found), best if self._gate.odds(evidence) >= least else None)
         else:
-            needed = self.options.known_ratio if self._lexicon.known(word) else self.options.unknown_ratio
-        return Verdict(tuple(found), best if _ratio(found) >= needed else None)
+            needed = self.options.unknown_ratio
+        return Verdict(tuple(found), best if lead >= needed else None)
+
+    def _unless_a_name(self, word: str, found: Sequence[Hypothesis]) -> Hypothesis:
+        """Return the best hypothesis; one of other letters only where it beats the word's own with other capitals.
+
+        A name gets its capital, not another word. Somebody who writes without capitals has not mistyped, so that the
+        missing one does not count against the name.
+        """
+        best, folded = found[0], fold(word)
+        same = [each for each in found if not each.is_literal and fold(each.text) == folded]
+        if not same or fold(best.text) == folded:
+            return best
+        name = max(same, key=lambda each: each.log_joint - each.log_channel)
+        frequency = self._words.log_frequency(name.text, self._search.options.nats_per_step)
+        log_name = max(name.log_joint - name.log_channel, math.log(self.options.known_mix) + frequency)
+        return best if best.log_joint >= log_name + math.log(self.options.known_ratio) else name
+
+    def knows(self, word: str) -> bool:
+        """Return whether letters are a word as they stand."""
+        return self._words.is_known(word)
+
+    def evidence(self, word: str, found: Sequence[Hypothesis], typed: TypedText) -> Evidence:
+        """Return what the gate weighs of letters that are no word.
+
+        Args:
+            word: the letters.
+            found: what they may stand for, the most probable first, which is not the literal.
+            typed: where they are.
+        """
+        best = found[0]
+        rest = (each.log_joint for each in found[1:] if not each.is_literal and each.replaced == word)
+        is_capitalised = word[0].isupper()
+        return Evidence(
+            best.log_joint - best.log_channel,
+            best.log_channel,
+            self._letter_model.log_probability(word),
+            next(rest, -math.inf),
+            len(word),
+            is_capitalised,
+            is_capitalised and not typed.starts_sentence,
+            " " in best.text,
+            any(typed.messages),
+        )
 
 
 def _is_no_prose(chunk: str) -> bool:
     return any(map(str.isdigit, chunk)) or not _ADDRESS_SIGNS.isdisjoint(chunk) or "." in chunk.strip(".")
 
 
+def _bare(text: str) -> str:
+    return fold(text).replace("'", "")
+
+
+def _literal(found: Sequence[Hypothesis]) -> Hypothesis:
+    return next(each for each in found if each.is_literal)
+
+
 def _ratio(found: list[Hypothesis]) -> float:
-    literal = next(each for each in found if each.is_literal)
+    literal = _literal(found)
     return math.exp(min(found[0].log_joint - literal.log_joint, 700.0))

@@ -9,10 +9,20 @@ from keyboard_lm.keyboard.bar import Correction, Slot
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.text.case import fold
 
+LEAST_SHARE = 0.001  # of a word that is worth a slot: less would be shown as 0.0 %
 
-def slots_of(offers: Sequence[Offer], total: float, num_slots: int) -> list[Slot]:
-    """Return the first offers as slots, each with its share of `total`."""
-    return [Slot(offer.text, offer.kind, _share(offer, total), offer.replaced) for offer in offers[:num_slots]]
+
+def slots_of(offers: Sequence[Offer], total: float, num_slots: int, least_share: float = LEAST_SHARE) -> list[Slot]:
+    """Return the first offers that are worth a slot, each with its share of `total`.
+
+    Args:
+        offers: best first.
+        total: the probability of all that may have been meant.
+        num_slots: length of the bar.
+        least_share: what a slot has to be worth.
+    """
+    slots = [Slot(offer.text, offer.kind, _share(offer, total), offer.replaced) for offer in offers[:num_slots]]
+    return [slot for slot in slots if slot.probability >= least_share]
 
 
 def with_correction(
@@ -32,11 +42,42 @@ def with_correction(
     """
     key = fold(correction.text)
     same = sum(_share(offer, total) for offer in offers if fold(offer.text) == key)
-    others = slots_of([offer for offer in offers if fold(offer.text) != key], total, num_slots)
+    others = _slots_without(key, offers, total, num_slots)
     first = Slot(correction.text, "correction", same, correction.replaced)
     kept = Slot(literal.text, "literal", _share(literal, total), literal.replaced)
     ahead = [slot for slot in others[:1] if slot.probability > first.probability]
     return [*ahead, first, *others[len(ahead) : 1], kept, *others[1:]][:num_slots]
+
+
+def with_unlikely_correction(
+    offers: Sequence[Offer], total: float, correction: Correction, num_slots: int
+) -> list[Slot]:
+    """Return the bar of a word that most likely goes on, but that a space typed now would replace.
+
+    The literal takes no slot that a completion could have; what a space would put in is on the bar all the same.
+
+    Args:
+        offers: best first.
+        total: the probability of all that may have been meant.
+        correction: what a space would do.
+        num_slots: length of the bar.
+    """
+    key = fold(correction.text)
+    same = sum(_share(offer, total) for offer in offers if fold(offer.text) == key)
+    others = _slots_without(key, offers, total, num_slots)
+    slots = sorted([*others, Slot(correction.text, "correction", same, correction.replaced)], key=_worth)
+    shown = slots[:num_slots]
+    if all(fold(slot.text) != key for slot in shown):
+        shown[-1:] = [slot for slot in slots if fold(slot.text) == key]
+    return shown
+
+
+def _slots_without(key: str, offers: Sequence[Offer], total: float, num_slots: int) -> list[Slot]:
+    return slots_of([offer for offer in offers if fold(offer.text) != key], total, num_slots)
+
+
+def _worth(slot: Slot) -> tuple[float, str]:
+    return -slot.probability, slot.text
 
 
 def with_last(slots: list[Slot], last: Sequence[Offer], num_slots: int) -> list[Slot]:

@@ -110,11 +110,15 @@ class Answer:
     revision: int = 0
 
 
-def arranged(slots: Sequence[Slot], shown: Sequence[Slot]) -> tuple[Slot, ...]:
-    """Return slots in an order that keeps the bar calm: what was shown already stays where it is.
+CONTENDER = 0.5  # of the worth of the word that would have its place: what keeps one
 
-    New words take the places that are left, best first. The literal comes first and what a space would put in its place
-    second, always, as on an iPhone.
+
+def arranged(slots: Sequence[Slot], shown: Sequence[Slot]) -> tuple[Slot, ...]:
+    """Return slots in an order that keeps the bar calm: a contender that was shown already stays where it is.
+
+    Best first, from the left. A word keeps its place only while it is worth at least half of what would stand there
+    without it: calm is worth something, a dead slot nothing. The literal comes first and what a space would put in its
+    place second, always, as on an iPhone.
 
     Args:
         slots: the new bar, best first.
@@ -123,16 +127,12 @@ def arranged(slots: Sequence[Slot], shown: Sequence[Slot]) -> tuple[Slot, ...]:
     fixed = [slot for slot in slots if slot.kind == "literal"]
     if fixed:
         fixed += [slot for slot in slots if slot.kind == "correction"][:1]
-    places: list[Slot | None] = [*fixed, *[None] * (len(slots) - len(fixed))]
-    place_of = {fold(slot.text): place for place, slot in enumerate(shown)}
-    waiting = []
-    for slot in slots:
-        if slot in fixed:
-            continue
-        place = place_of.get(fold(slot.text), len(places))
-        if place < len(places) and places[place] is None:
-            places[place] = slot
-        else:
-            waiting.append(slot)
-    rest = iter(waiting)
-    return tuple(slot if slot is not None else next(rest) for slot in places)
+    waiting = [slot for slot in slots if slot not in fixed]
+    placed = list(fixed)
+    for place in range(len(fixed), len(slots)):
+        before = fold(shown[place].text) if place < len(shown) else None
+        kept = next((slot for slot in waiting if fold(slot.text) == before), waiting[0])
+        best = kept if kept.probability >= CONTENDER * waiting[0].probability else waiting[0]
+        waiting.remove(best)
+        placed.append(best)
+    return tuple(placed)

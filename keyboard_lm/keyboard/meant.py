@@ -93,20 +93,29 @@ class MeantSources:
         log_joint = next((each.log_joint for each in verdict.hypotheses if each.is_literal), -math.inf)
         return Offer(place.word, place.word, "literal", "typed", log_joint, 0.0, place.word)
 
-    def correction(self, place: Place, verdict: Verdict, total: float) -> Hypothesis | None:
+    def is_likely(self, place: Place, best: Hypothesis, total: float) -> bool:
+        """Return whether a correction has its share of all that may have been meant, longer words included.
+
+        Args:
+            place: of the word.
+            best: what a space would put in.
+            total: the probability of all that may have been meant, as far as it was looked at.
+        """
+        is_spelling_kept = _letters(best.text) == _letters(best.replaced)
+        share = math.exp(best.log_joint) / total if total else 1.0
+        return best.replaced != place.word or is_spelling_kept or share >= self._least_share
+
+    def correction(self, place: Place, verdict: Verdict) -> Hypothesis | None:
         """Return what a space should put in the place of what was typed; None to leave it.
+
+        Longer words do not count: who types a space has finished the word.
 
         Args:
             place: of the word.
             verdict: on it.
-            total: the probability of all that may have been meant, as far as it was looked at.
         """
         best = verdict.correction
         if best is None or not place.request.may_correct:
-            return None
-        is_spelling_kept = _letters(best.text) == _letters(best.replaced)
-        share = math.exp(best.log_joint) / total if total else 1.0
-        if best.replaced == place.word and not is_spelling_kept and share < self._least_share:
             return None
         if self._personal is not None and self._personal.is_blocked(best.replaced, best.text):
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import lru_cache
 from typing import Literal
 
@@ -28,6 +29,12 @@ class OfferFilter:
         self.is_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(is_offensive)
         self.has_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(self._has_offensive)
         self._is_no_word = is_no_word
+
+    def another(self, is_no_word: Callable[[Offer], bool]) -> OfferFilter:
+        """Return the same for another writer, whose words are others; what is remembered is shared."""
+        other = copy(self)
+        other._is_no_word = is_no_word
+        return other
 
     def refusal(self, offer: Offer) -> Refusal | None:
         """Return why an offer is not fit for the bar; None where it is.

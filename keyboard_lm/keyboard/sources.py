@@ -14,6 +14,7 @@ from keyboard_lm.keyboard.place import Place, as_typed
 from keyboard_lm.keyboard.ranking import log
 from keyboard_lm.text.case import fold
 from keyboard_lm.words.frequent_words import frequent_words
+from keyboard_lm.words.known_words import KnownWords
 from keyboard_lm.words.lexicon import MAX_FREQUENCY
 
 
@@ -26,12 +27,20 @@ class WordSources:
         num_words: most words of one source.
         frequency_mix: how probable the most frequent word is, where nothing is known but frequencies.
         nats_per_step: what one step of the lexicon's frequency scale is worth.
+        words: what is a word, and with which capitals.
     """
 
     def __init__(
-        self, scorer: WordScorer, language: Language, num_words: int, frequency_mix: float, nats_per_step: float
+        self,
+        scorer: WordScorer,
+        language: Language,
+        num_words: int,
+        frequency_mix: float,
+        nats_per_step: float,
+        words: KnownWords,
     ) -> None:
         self._scorer = scorer
+        self._words = words
         self._language = language
         self._num_words = num_words
         self._log_mix = log(frequency_mix)
@@ -42,7 +51,8 @@ class WordSources:
         word, kind = place.word, _kind(place)
         folded = fold(word)
         for each in result.words if result is not None else ():
-            text = as_typed(each.text, word) if word else place.as_next(each.text)
+            written = self._words.cased(each.text)
+            text = as_typed(written, word) if word else place.as_next(written)
             if not word or fold(text) != folded:
                 yield Offer(text, each.text, kind, "network", log(each.probability), 0.0, word)
 

@@ -19,7 +19,7 @@ from keyboard_lm.decoding.search import SearchOptions, find_words
 from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
 from keyboard_lm.keyboard.ahead import Ahead
-from keyboard_lm.keyboard.arrangement import slots_of, with_correction, with_last
+from keyboard_lm.keyboard.arrangement import LEAST_SHARE, slots_of, with_correction, with_last, with_unlikely_correction
 from keyboard_lm.keyboard.bar import Answer, Correction, Request, Stage
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.meant import MeantSources
@@ -36,6 +36,7 @@ from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeFinder, SwipeOptions
 from keyboard_lm.text.form import TextForm
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout
+from keyboard_lm.words.known_words import KnownWords
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,9 @@ class SuggesterOptions:
         num_slots: length of the bar.
         finished_ratio: next words are offered behind a word that no space has ended yet where what is typed is this
             many times as probable as all longer words that begin with it.
-        least_share: a correction waits for a space only where what it would put in has at least this share of all that
-            may have been meant, longer words included. Somebody who types ``mo`` on the way to ``money`` is spared both
-            the correction to ``to`` and the slot that the literal would take; so is who writes ``lor`` and means it.
-            Capitals and apostrophes alone are put in all the same. 0.1 to 0.3 make little difference; against 0, at 0.2
-            Singapore's text messages have half as many words rewritten, and one typing error in fifty stays that would
-            have been mended.
+        least_share: the literal takes a slot, and what a space would put in its place the one beside, only where that
+            has at least this share of all that may have been meant, longer words included: who types ``mo`` on the way
+            to ``money`` sees completions.
         num_mistyped: as many other beginnings that may have been meant by the letters are completed, too.
         search: how far the search for words goes.
         candidates: how far the search for words that may have been meant goes.
@@ -84,6 +82,7 @@ class SuggesterParts:
         corrector: what each suggester's own is made from.
         offer_filter: what is never offered.
         swipes: finds what a path may have meant.
+        known_words: what is a word, whoever writes.
     """
 
     table: PieceTable
@@ -92,6 +91,7 @@ class SuggesterParts:
     corrector: Corrector
     offer_filter: OfferFilter
     swipes: SwipeFinder
+    known_words: KnownWords
 
     @classmethod
     def make(
@@ -107,13 +107,19 @@ class SuggesterParts:
         max_nodes = options.search.max_nodes
         channel = Channel(layout, language.lexicon.alphabet, language.channel)
         candidates = CandidateSearch(language.lexicon, channel, options.candidates, num_remembered)
+        known_words = language.known_words()
         return cls(
             PieceTable(tokenizer),
             WordScorer(tokenizer, max_nodes),
             candidates,
-            Corrector(candidates, tokenizer, options.corrector, max_nodes=max_nodes),
-            OfferFilter(is_offensive or language.lexicon.is_offensive),
+            Corrector(
+                candidates, tokenizer, options.corrector, max_nodes=max_nodes, words=known_words, gate=language.gate
+            ),
+            OfferFilter(
+                is_offensive or language.lexicon.is_offensive, lambda offer: not known_words.is_word(offer.text)
+            ),
             SwipeDecoder(language.lexicon, layout, options.swipe),
+            known_words,
         )
 
 
@@ -163,7 +169,9 @@ class Suggester:
         self.form: TextForm = tokenizer.form
         self._personal = personal
         parts = parts or SuggesterParts.make(tokenizer, language, layout, options, is_offensive)
-        self._filter = parts.offer_filter
+        known_words = parts.known_words.another(personal.is_known) if personal is not None else parts.known_words
+        self._known_words = known_words
+        self._filter = parts.offer_filter.another(lambda offer: not known_words.is_word(offer.text))
         self.is_offensive = self._filter.is_offensive
         # One more than is shown: the typed word itself may be among them.
         self._num_words = num_words = options.num_slots + 1
@@ -172,7 +180,7 @@ class Suggester:
         scorer, candidates = parts.scorer, parts.candidates
         self._corrector = parts.corrector.another(self._is_protected)
         self._words = WordSources(
-            scorer, language, num_words, options.corrector.frequency_mix, options.candidates.nats_per_step
+            scorer, language, num_words, options.corrector.frequency_mix, options.candidates.nats_per_step, known_words
         )
         own_words = OwnWords(personal, language, layout) if personal is not None else None
         self._swiped = SwipeSource(
@@ -185,7 +193,7 @@ class Suggester:
             options.least_share,
         )  # fmt: skip
         self._ahead = Ahead(
-            self._boundaries.table, scorer, self.is_offensive, max_nodes, num_words, options.finished_ratio,
+            self._boundaries.table, scorer, self._is_unfit, max_nodes, num_words, options.finished_ratio,
             options.inline,
         )  # fmt: skip
 
@@ -247,6 +255,9 @@ class Suggester:
         )
         return answer, taken
 
+    def _is_unfit(self, word: str) -> bool:
+        return self.is_offensive(word) or not self._known_words.is_word(word)
+
     def _is_protected(self, word: str) -> bool:
         store = self._personal
         if store is None:
@@ -263,7 +274,8 @@ class Suggester:
             ranking.add(self._words.frequent(place))
         offers = ranking.best()
         ghost = self._ahead.ghost_between(place, offers[0]) if offers else None
-        return Answer(tuple(slots_of(offers, 1.0, self.options.num_slots)), ghost=ghost), offers
+        least_share = LEAST_SHARE if place.boundary is not None else 0.0
+        return Answer(tuple(slots_of(offers, 1.0, self.options.num_slots, least_share)), ghost=ghost), offers
 
     def _in_word(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
         num_slots, boundary = self.options.num_slots, place.boundary
@@ -279,16 +291,19 @@ class Suggester:
         ranking.add(self._meant.words(place, verdict))
         literal = self._meant.literal(place, verdict)
         total = ranking.total() + math.exp(literal.log_joint)
-        made = self._meant.correction(place, verdict, total)
+        made = self._meant.correction(place, verdict)
         if made is not None and not self._filter.has_offensive(made.text):
             offers = ranking.best()
             correction = Correction(made.replaced, made.text)
-            slots = with_correction(offers, total, correction, literal, num_slots)
+            if self._meant.is_likely(place, made, total):
+                slots = with_correction(offers, total, correction, literal, num_slots)
+            else:
+                slots = with_unlikely_correction(offers, total, correction, num_slots)
             return Answer(tuple(slots), correction), [literal, *offers]
         if result is None:
-            offers = ranking.best()
-            return Answer(tuple(slots_of(offers, total, num_slots))), [literal, *offers]
-        if self._ahead.is_finished(result):
+            offers = ranking.best()  # by frequency alone: no share is small enough to say anything
+            return Answer(tuple(slots_of(offers, total, num_slots, least_share=0.0))), [literal, *offers]
+        if self._ahead.is_finished(result) and self._known_words.is_word(place.word):
             behind = self._ahead.behind(place, result)
             total = total or 1.0
             ranking.add(self._ahead.following(behind, total))
@@ -304,7 +319,7 @@ class Suggester:
     def _by_path(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
         ranking.add(self._swiped.words(place))
         offers = ranking.best()
-        return Answer(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1))), offers
+        return Answer(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1, least_share=0.0))), offers
 
     def _emoji(self, place: Place) -> list[Offer]:
         if not self.options.emoji or self.options.num_slots <= 2:

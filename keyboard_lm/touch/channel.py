@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -24,6 +24,7 @@ from keyboard_lm.errors import ConfigError
 from keyboard_lm.tables import parse_toml, strict
 from keyboard_lm.text.case import fold
 from keyboard_lm.touch.layout import Layout, Tap
+from keyboard_lm.touch.spelling import SpellingRule, load_spelling
 
 CHANNEL_FILE = "channel.toml"
 Logs = NDArray[np.float32]
@@ -96,12 +97,18 @@ class ErrorRates:
 class ChannelParameters:
     """The numbers of a channel.
 
+    Attributes:
+        taps: where fingers land.
+        rates: of their errors.
+        spelling: what people write who believe that they spell rightly.
+
     Raises:
         ConfigError: on construction, listing every number that is out of range.
     """
 
     taps: TapModel = dataclasses.field(default_factory=TapModel)
     rates: ErrorRates = dataclasses.field(default_factory=ErrorRates)
+    spelling: tuple[SpellingRule, ...] = ()
 
     def __post_init__(self) -> None:
         rates = {**dataclasses.asdict(self.rates), "stray": self.taps.stray}
@@ -139,7 +146,8 @@ def parse_channel(values: Mapping[str, Any]) -> ChannelParameters:
 def load_channel_parameters(language: str = "en") -> ChannelParameters:
     """Return the parameters that come with a language."""
     path = resources.files("keyboard_lm").joinpath("languages", language, CHANNEL_FILE)
-    return parse_channel(parse_toml(path.read_text(encoding="utf-8"), CHANNEL_FILE))
+    fingers = parse_channel(parse_toml(path.read_text(encoding="utf-8"), CHANNEL_FILE))
+    return dataclasses.replace(fingers, spelling=load_spelling(language))
 
 
 class Evidence(NamedTuple):
@@ -164,10 +172,28 @@ class Place(NamedTuple):
     Attributes:
         hit: of meaning a letter, (A,).
         brushed: of a key being hit as well, before or after a letter, (A,).
+        added: the same after a letter, or of writing this one behind it by mistake, (A,).
     """
 
     hit: Logs
     brushed: Logs
+    added: Logs
+
+
+class Substitution(NamedTuple):
+    """Several letters that are written for others, at the end of what was typed.
+
+    Attributes:
+        log_probability: of that.
+        num_typed: how many letters were typed.
+        meant: numbers of the letters that belong there.
+        at_start: whether only at the beginning of a word.
+    """
+
+    log_probability: float
+    num_typed: int
+    meant: tuple[int, ...]
+    at_start: bool
 
 
 class Channel:
@@ -181,6 +207,8 @@ class Channel:
     Attributes:
         omission: of leaving out a letter (column) after another (row; 0 is the word's beginning), (A, A).
         transposition: of swapping two letters.
+        substitutions: of several letters, by what was typed.
+        longest_typed: letters of the longest of these.
     """
 
     def __init__(self, layout: Layout, alphabet: str, parameters: ChannelParameters | None = None) -> None:
@@ -200,7 +228,10 @@ class Channel:
             if key is not None and key != letter:
                 self._as_its_key[number] = np.exp(math.log(rates.accent))
         self._spelling = self._spellings()
+        self._additions = self._added_letters()
         self.omission = self._omissions()
+        self.substitutions = self._substitutions()
+        self.longest_typed = max(map(len, self.substitutions), default=0)
         self._by_key: dict[str, Place] = {}
 
     def evidence(self, typed: str, taps: Sequence[Tap | None] = ()) -> Evidence:
@@ -215,8 +246,9 @@ class Channel:
         size = len(self.alphabet) + 1
         emission, after, before = (np.full((len(typed), size), NEVER, np.float32) for _ in range(3))
         for i, (char, tap) in enumerate(zip(folded, known_taps, strict=True)):
-            emission[i], before[i] = place = self.place(char, tap)
-            after[i] = self.doubled(char, place.brushed) if char == folded[max(i - 1, 0) : i] else place.brushed
+            place = self.place(char, tap)
+            emission[i], before[i], _ = place
+            after[i] = self.doubled(char, place.added) if char == folded[max(i - 1, 0) : i] else place.added
         return Evidence(emission, after, before)
 
     def place(self, char: str, tap: Tap | None) -> Place:
@@ -283,10 +315,11 @@ class Channel:
         with np.errstate(divide="ignore"):
             emission = np.maximum(np.log(spelt), NEVER)
             brush = np.full(len(spelt), np.log(brushed * rates.insertion / 2))
+            added = np.logaddexp(brush, np.log(self._additions[number]))
         if number:
             emission[number] = 0.0
-        emission[0] = brush[0] = NEVER
-        return Place(emission.astype(np.float32), brush.astype(np.float32))
+        emission[0] = brush[0] = added[0] = NEVER
+        return Place(emission.astype(np.float32), brush.astype(np.float32), added.astype(np.float32))
 
     def _spellings(self) -> NDArray[np.float64]:
         # Of writing a letter (row) as another (column); column 0 is a character that no word has.
@@ -297,7 +330,36 @@ class Channel:
         spellings[np.ix_(letters, letters)] = rates.spelling
         vowels = [number for number, letter in enumerate(self.alphabet, 1) if letter in _VOWELS]
         spellings[np.ix_(vowels, vowels)] = rates.vowel
+        for rule, meant, typed in self._numbered():
+            if rule.is_substitution:
+                spellings[typed[0], meant[0]] = max(spellings[typed[0], meant[0]], math.exp(rule.log_probability))
         return spellings
+
+    def _numbered(self) -> Iterator[tuple[SpellingRule, tuple[int, ...], tuple[int, ...]]]:
+        # The rules of spelling whose letters the alphabet has, with their numbers.
+        for rule in self.parameters.spelling:
+            meant, typed = (
+                tuple(self._number_of.get(letter, 0) for letter in word) for word in (rule.meant, rule.typed)
+            )
+            if all(meant) and all(typed):
+                yield rule, meant, typed
+
+    def _added_letters(self) -> NDArray[np.float64]:
+        # Of writing a letter (row) behind another (column) where it does not belong.
+        size = len(self.alphabet) + 1
+        added = np.zeros((size, size))
+        for rule, meant, typed in self._numbered():
+            if rule.is_insertion:
+                added[typed[1], meant[0]] = math.exp(rule.log_probability)
+        return added
+
+    def _substitutions(self) -> dict[str, list[Substitution]]:
+        found: dict[str, list[Substitution]] = {}
+        for rule, meant, _ in self._numbered():
+            if not (rule.is_substitution or rule.is_omission or rule.is_insertion):
+                made = Substitution(rule.log_probability, len(rule.typed), meant, rule.at_start)
+                found.setdefault(rule.typed, []).append(made)
+        return found
 
     def _omissions(self) -> Logs:
         rates = self.parameters.rates
@@ -305,6 +367,9 @@ class Channel:
         omission = np.full((size, size), rates.omission)
         omission[0] = rates.first_omission
         np.fill_diagonal(omission, rates.single_for_double)
+        for rule, meant, _ in self._numbered():
+            if rule.is_omission:
+                omission[meant] = max(omission[meant], math.exp(rule.log_probability))
         for letter, rate in ((_APOSTROPHE, rates.apostrophe), (_HYPHEN, rates.hyphen)):
             if number := self._number_of.get(letter):
                 omission[:, number] = rate

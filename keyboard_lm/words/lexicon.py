@@ -139,6 +139,10 @@ class Lexicon:
         """Return whether a word, in any case, is what people write for another."""
         return any(bool(self.flags[entry] & MISWRITTEN) for entry in self.entries_of(word))
 
+    def is_marked_miswritten(self, entry: int) -> bool:
+        """Return whether an entry is no word but what people write for one."""
+        return bool(self.flags[entry] & MISWRITTEN)
+
     def node_of(self, folded: str) -> int | None:
         """Return the trie's node that folded letters lead to; None where no word begins with them."""
         node = ROOT

@@ -174,7 +174,8 @@ class Fuzzer:
             law(before.endswith(correction.replaced), "a correction of something else than the text")
             law(correction.text != correction.replaced, "a correction that changes nothing")
             law(not self.is_offensive(correction.text), f"offensive correction: {correction.text}")
-            law(any(slot.kind == "literal" for slot in answer.slots), "no slot for the literal")
+            is_shown = any(slot.kind == "literal" or slot.text == correction.text for slot in answer.slots)
+            law(is_shown, "no slot for the literal nor for what a space would put in its place")
         if answer.ghost is not None:
             law(0 < answer.ghost.probability <= 1 + 1e-6, "probability of a ghost")
 

@@ -166,8 +166,8 @@ def channel() -> Iterator[Case]:
         if centre is not None:
             taps += [Tap(centre.x + round(rng.gauss(0, 0.4), 3), centre.y + round(rng.gauss(0, 0.4), 3)) for _ in "ab"]
         for tap in taps:
-            hit, brushed = of_layout.place(letter, tap)
-            yield {"letter": letter, "tap": _places((tap,))[0], "hit": hit.tolist(), "brushed": brushed.tolist()}
+            said = {name: logs.tolist() for name, logs in of_layout.place(letter, tap)._asdict().items()}
+            yield {"letter": letter, "tap": _places((tap,))[0], **said}
 
 
 def candidates() -> Iterator[Case]:

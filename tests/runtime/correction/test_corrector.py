@@ -17,6 +17,7 @@ from keyboard_lm.errors import ConfigError
 from keyboard_lm.text.form import TypedText
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Tap, load_layout
+from keyboard_lm.words.letter_model import LetterModel
 from keyboard_lm.words.lexicon import Entry, build_lexicon
 
 _FREQUENCIES = {
@@ -166,7 +167,8 @@ def test_the_posterior_is_that_of_the_products(make: Any) -> None:
     setup = make(frequency_mix=0.0)
     found = {each.text: each for each in setup.corrector.judge("see teh", setup.boundary).hypotheses}
     total = sum(_PROBABILITIES.values()) + 1e-3 * (len(setup._tokenizer.pieces) - len(_PROBABILITIES) - 1)
-    literal = 4 * np.log(1e-3 / total)
+    letters = LetterModel(build_lexicon(_WORDS)).log_probability("teh")
+    literal = np.log(setup.corrector.options.unknown_rate) + letters  # whatever the network has seen
     corrected = np.log(_PROBABILITIES["the▁"] / total * 0.003)
     assert found["teh"].log_joint == pytest.approx(literal, abs=1e-3)
     assert found["the"].log_joint == pytest.approx(corrected, abs=1e-3)

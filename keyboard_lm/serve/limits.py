@@ -38,7 +38,7 @@ class Limits:
     sessions: int = 500
     sessions_per_user: int = 4
     waiting: int = 64
-    degrade_ms: float = 12.0
+    degrade_ms: float = 5.0
     refuse_ms: float = 25.0
     lanes: int = 16
     lane_idle_s: float = 60.0

@@ -21,7 +21,7 @@ from keyboard_lm.serve.service import Service
 from keyboard_lm.serve.tokens import ANYBODY
 
 from .conftest import Running
-from .frames import random_frame
+from .random_frames import random_frame
 from .talk import ask, end_of, hello
 
 ENGINE = Engine.open(num_threads=1, num_remembered=256, remembered_mb=32.0)

@@ -81,6 +81,7 @@ def measure_swipes(
             counts[f"behind{rank}"] = sum(hits) / len(hits) if hits else 0.0
         by_word.setdefault(word, []).append(counts)
         finder.grids = (max(swipe.grids, key=lambda grid: grid.share),)
+        finder.forget()
         find_ms.append(_timed_ms(partial(finder.find, swipe.points)))
         finder.forget()
         if swipe.contexts:

@@ -110,6 +110,8 @@ class OnnxBackend(FlatCacheBackend):
     def score_tree(self, token_ids: Sequence[int], parents: Sequence[int]) -> Logits:
         check_tree(self, token_ids, parents)
         num_new = len(token_ids)
+        if num_new == 1 and self._length:  # half of all trees: nothing is hidden from anything
+            return self._run(token_ids, np.array([self._length]), self._length, None, np.zeros(1, np.int64))
         positions = self._length + np.array(tree_depths(parents))  # (N,)
         # With nothing cached, GroupQueryAttention takes the first token's position and counts on from it, whatever the
         # others' are (ONNX Runtime 1.32), so a tree without context stands behind one hidden slot.

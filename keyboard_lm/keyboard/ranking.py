@@ -41,7 +41,7 @@ class OfferFilter:
 
         The word is looked at as its source has it and as it would be inserted: in capitals it may be another.
         """
-        text, word, *_ = offer
+        text, word = offer[0], offer[1]
         if self.has_offensive(text) or (word != text and self.has_offensive(word)):
             return "offensive"
         if self._is_no_word is not None and self._is_no_word(offer):

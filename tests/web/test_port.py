@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 from keyboard_lm.evaluation.predictor import Predictor
+from keyboard_lm.export.web import lexicon_data, tokenizer_data
 from keyboard_lm.keyboard import events
 from keyboard_lm.keyboard.bar import Correction
 from keyboard_lm.keyboard.editor import Editor
-from keyboard_lm.network.checkpoint import Checkpoint
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.words.frequent_words import frequent_words
 from keyboard_lm.words.lexicon import load_lexicon
 
@@ -48,10 +50,17 @@ def texts(sentences: list[str]) -> list[str]:
     return [*sentences, *("".join(rng.choices(FRAGMENTS, k=rng.randint(1, 12))) for _ in range(1000))]
 
 
-def test_the_golden_files_hold() -> None:
+def test_the_golden_files_hold(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(bundled_folder())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_data(checkpoint)), encoding="utf-8")
+    (tmp_path / "config.json").write_text(checkpoint.config.to_json(), encoding="utf-8")
+    (tmp_path / "lexicon.bin").write_bytes(lexicon_data(load_lexicon("en")))
     tests = sorted(map(str, (ROOT / "web" / "tests").glob("*.test.mjs")))
-    done = subprocess.run([NODE, "--test", *tests], capture_output=True, text=True, timeout=300, check=False)
+    environment = {**os.environ, "KEYBOARD_LM_DATA": str(tmp_path)}
+    command = [NODE, "--test", *tests]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert not done.returncode, done.stdout[-5000:]
+    assert "skipped 0" in done.stdout, done.stdout[-2000:]
 
 
 def test_ids_are_those_of_python(web_folder: Path, tiny_checkpoint: Path, texts: list[str]) -> None:

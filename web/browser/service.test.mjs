@@ -2,8 +2,11 @@
 //
 // WEB_FOLDER names what `keyboard-lm export-web` wrote, KEYBOARD_LM the command.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { barOf, isReady, keyOf, launch, openPage, tapKeys } from "./site.mjs";
 
@@ -18,12 +21,13 @@ async function freePort() {
   return found;
 }
 
-async function startService() {
-  const started = spawn(command, ["serve", "--port", String(port), "--page", process.env.WEB_FOLDER], { stdio: ["ignore", "pipe", "pipe"] });
+async function startService(at = port, more = []) {
+  const options = ["serve", "--port", String(at), "--page", process.env.WEB_FOLDER, ...more];
+  const started = spawn(command, options, { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   started.stderr.on("data", (data) => (said += data));
-  for (let tries = 0; tries < 300; tries++) {
-    const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+  for (let tries = 0; tries < 600; tries++) {
+    const response = await fetch(`http://127.0.0.1:${at}/readyz`).catch(() => null);
     if (response?.ok) return started;
     if (started.exitCode !== null) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -31,9 +35,9 @@ async function startService() {
   throw new Error(`the service did not start: ${said}`);
 }
 
-async function stopService() {
-  const ended = new Promise((resolve) => service.once("exit", resolve));
-  service.kill("SIGTERM");
+async function stopService(started = service) {
+  const ended = new Promise((resolve) => started.once("exit", resolve));
+  started.kill("SIGTERM");
   await ended;
 }
 
@@ -143,5 +147,32 @@ test("a service that is started again finds the field as it was left", async () 
   await fieldIs("We will be th");
   await page.keyboard.type("ere");
   await fieldIs("We will be there");
+  errors.splice(0); // refused connections
+});
+
+test("a service that wants a token says so, and takes one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "keyboard-lm-"));
+  const tokens = join(folder, "tokens");
+  const token = execFileSync(command, ["serve-token", "--tokens", tokens, "add", "page"], { encoding: "utf8" }).trim();
+  const other = await freePort();
+  const guarded = await startService(other, ["--tokens", tokens]);
+  try {
+    await page.goto(`http://127.0.0.1:${other}/`);
+    await page.waitForFunction(() => document.documentElement.dataset.state === "failed");
+    assert.match(await page.locator("#status").textContent(), /token/);
+    await page.click("#panel-button");
+    await page.fill("#token", "wrong");
+    await page.locator("#token").press("Tab");
+    await page.waitForFunction(() => document.documentElement.dataset.state === "failed");
+    await page.fill("#token", token);
+    await page.locator("#token").press("Tab");
+    await isReady(page);
+    await page.locator("#field").focus();
+    await page.keyboard.type("we will");
+    await fieldIs("We will");
+  } finally {
+    await stopService(guarded);
+    rmSync(folder, { recursive: true });
+  }
   errors.splice(0); // refused connections
 });

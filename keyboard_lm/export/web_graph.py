@@ -6,7 +6,7 @@ graphs is switched off (session option ``disable_quant_qdq``). The file stays as
 
 For the WebGPU provider the norms are ``SimplifiedLayerNormalization``, since it has no ``RMSNormalization``, and
 queries and keys are rotated before the attention: its ``GroupQueryAttention`` takes no notice of the positions it is
-given (1.30), so that a tree's branches would stand one behind another.
+given (`findings/webgpu_gqa_positions.sh`), so that a tree's branches would stand one behind another.
 """
 
 from __future__ import annotations

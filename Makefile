@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 
-.PHONY: suggest setup test test-swift test-web web lint format bench golden wheel clean
+.PHONY: suggest setup test test-extras test-pythons wheel-test docs test-swift test-web web lint format bench golden wheel clean
 
 suggest: $(BIN)/keyboard-lm
 	$(BIN)/keyboard-lm suggest "I am going"
@@ -20,7 +21,22 @@ $(BIN)/.installed: pyproject.toml
 	touch $@
 
 test: setup lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS)
+
+# What `make test` skips: MLX, GGUF, tokenizers, transformers and kebbie, beside each other where pip can bring them.
+test-extras: setup
+	$(BIN)/pip install --quiet --editable '.[dev,mlx,gguf,peers]'
+	$(BIN)/pytest -n $(JOBS) tests/interop tests/runtime/backends tests/runtime/evaluation
+
+# The runtime alone, without torch, under each Python that the machine has.
+test-pythons:
+	tests/pythons.sh
+
+wheel-test: wheel
+	tests/wheel.sh dist/*.whl
+
+docs: setup
+	$(BIN)/cog -r README.md
 
 lint: setup
 	$(BIN)/ruff check .
@@ -39,8 +55,8 @@ golden: setup
 	$(BIN)/python -m tests.golden.make
 
 wheel: setup
-	$(BIN)/pip install --quiet build
-	$(BIN)/python -m build --wheel
+	rm -rf dist
+	$(BIN)/python -m build --quiet
 
 clean:
 	rm -rf $(VENV) dist build *.egg-info

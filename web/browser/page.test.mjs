@@ -130,6 +130,30 @@ test("a long press offers other letters", async () => {
   assert.equal(await field(), "Cafè");
 });
 
+test("fingers type, also when the second is down before the first is up", async () => {
+  const touched = await openPage(browser, { hasTouch: true, isMobile: true });
+  await touched.page.goto(`${site.url}?mode=browser`);
+  await isReady(touched.page);
+  const centre = async (name) => {
+    const { x, y, width, height } = await keyOf(touched.page, name).boundingBox();
+    return { x: x + width / 2, y: y + height / 2 };
+  };
+  for (const char of "so") {
+    const { x, y } = await centre(char);
+    await touched.page.touchscreen.tap(x, y);
+  }
+  const client = await touched.context.newCDPSession(touched.page);
+  const touch = (type, points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const [first, second] = [{ ...(await centre("o")), id: 0 }, { ...(await centre("n")), id: 1 }];
+  await touch("touchStart", [first]);
+  await touch("touchStart", [first, second]);
+  await touch("touchEnd", [second]);
+  await touch("touchEnd", []);
+  assert.equal(await touched.page.inputValue("#field"), "Soon");
+  assert.deepEqual(touched.errors, []);
+  await touched.context.close();
+});
+
 test("the layout is chosen in the panel", async () => {
   await page.click("#panel-button");
   await page.selectOption("#layout", "azerty");

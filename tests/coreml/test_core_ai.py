@@ -102,6 +102,21 @@ def test_the_commands_run_on_the_very_file(asset_bundle):
 
 
 @needs_core_ai
+def test_parity_has_a_row_for_it(asset_bundle, monkeypatch):
+    monkeypatch.setattr(
+        "keyboard_lm_coreml.export.core_ai.export_asset_bundle",
+        lambda source, folder, options: shutil.copytree(asset_bundle[0].folder, folder),
+    )
+    arguments = ["--only", "coreai 4", "--prompts", "1", "--messages", "1", "--json"]
+    result = CliRunner().invoke(main, ["parity", str(asset_bundle[1].folder), *arguments])
+    assert result.exit_code == 0, result.stderr
+    _, row = json.loads(result.stdout)["rows"]
+    assert row["name"] == "coreai 4 bits"
+    assert not row["reason"]
+    assert row["mean_kl_nats"] < 1
+
+
+@needs_core_ai
 def test_the_backend_keeps_the_contract_of_a_cache(asset_bundle):
     report, _ = asset_bundle
     backend = load_backend("coreai", Checkpoint.load(report.folder))

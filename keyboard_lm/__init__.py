@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         GhostAccepted,
         ShiftPressed,
         SlotAccepted,
+        Swiped,
         TextChanged,
         Typed,
         Undone,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keyboard_lm.keyboard.suggester import SuggesterOptions
     from keyboard_lm.personal.store import PersonalStore
     from keyboard_lm.touch.layout import Tap
+    from keyboard_lm.touch.path import PathPoint
 
 __version__ = "0.1.0"
 
@@ -43,6 +45,7 @@ __all__ = [
     "Ghost",
     "GhostAccepted",
     "KeyboardLMError",
+    "PathPoint",
     "PersonalStore",
     "Session",
     "SessionOptions",
@@ -50,6 +53,7 @@ __all__ = [
     "Slot",
     "SlotAccepted",
     "SuggesterOptions",
+    "Swiped",
     "Tap",
     "TextChanged",
     "Typed",
@@ -62,12 +66,13 @@ _MODULES = {
     "keyboard.bar": ("Answer", "Correction", "Ghost", "Slot"),
     "keyboard.events": (
         "Backspaced", "CursorMoved", "Edit", "FieldStarted", "FinishedWord", "GhostAccepted", "ShiftPressed",
-        "SlotAccepted", "TextChanged", "Typed", "Undone",
+        "SlotAccepted", "Swiped", "TextChanged", "Typed", "Undone",
     ),
     "keyboard.session": ("Session", "SessionOptions"),
     "keyboard.suggester": ("SuggesterOptions",),
     "personal.store": ("PersonalStore",),
     "touch.layout": ("Tap",),
+    "touch.path": ("PathPoint",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from keyboard_lm.evaluation.swiper import PERFECT, Swiper
 from keyboard_lm.keyboard.bar import Answer
 from keyboard_lm.keyboard.events import (
     Backspaced,
@@ -20,15 +22,18 @@ from keyboard_lm.keyboard.events import (
     GhostAccepted,
     ShiftPressed,
     SlotAccepted,
+    Swiped,
     TextChanged,
     Typed,
 )
 from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.text.case import fold
+from keyboard_lm.touch.layout import load_layout
 
 from ...benchmarks.fuzz_sessions import Fuzzer
 
 WORDS = st.sampled_from(["teh", "wrold", "dont", "i", "inthe", "Thsi", "hello", "xqzj", "a@b", "3.5", "ß", "I'm"])
+SWIPER = Swiper(load_layout(), PERFECT)
 NOT_A_WORD = "qzjxq"  # nobody types it elsewhere: only private fields do
 
 
@@ -91,6 +96,17 @@ class AnyKeyboard(RuleBasedStateMachine):
         if self.send(Typed(end)).correction is not None:
             assert self.send(Backspaced()).undone is not None
             assert self.before == before + end
+
+    @rule(word=st.sampled_from(["hello", "too", "going", "i'm", "thank"]), is_taken_back=st.booleans())
+    def swipe(self, word: str, is_taken_back: bool) -> None:
+        before, after = self.before, self.after
+        edit = self.send(Swiped(SWIPER.swipe(word, np.random.default_rng(0))))
+        assert self.before
+        assert edit.inserted
+        if is_taken_back:
+            self.send(Backspaced())
+            assert self.after == after
+            assert self.before.lower() == before.lower()  # "i" has become "I"
 
     @rule()
     def backspace(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from keyboard_lm.decoding.context import ContextCache
-from keyboard_lm.decoding.inline import _Continued
+from keyboard_lm.decoding.inline import InlineOptions, _Continued
 from keyboard_lm.decoding.word_boundary import softmax
 from keyboard_lm.device.budget import CallCost
 from keyboard_lm.device.turn import Turn
+from keyboard_lm.errors import ConfigError
 
 PER_TOKEN = CallCost(0.0, 0.0, 1.0)  # padded to 1, 8, 16 or 64 tokens
 
@@ -37,3 +39,8 @@ def test_what_is_asked_behind_whole_words_is_what_the_network_says_there(toy_tok
     for path in ((), (6,)):
         expected = softmax(tokenizer.random_network(0).prefill([1, 3, 4, 5, *path]))
         assert np.array_equal(behind.probabilities(path), expected)
+
+
+def test_all_mistakes_in_options_are_told_together() -> None:
+    with pytest.raises(ConfigError, match=r"threshold must be .*; max_words must be .*; min_chars must be"):
+        InlineOptions(threshold=1.0, max_words=0, min_chars=0)

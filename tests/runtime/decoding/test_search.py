@@ -245,3 +245,14 @@ def test_the_table_leaves_out_what_no_word_is_written_with() -> None:
     assert table.opens.texts == ("'", "a.", "g", "go")
     assert table.opens.may_begin.tolist() == [False, True, True, True]
     assert table.byte_ids[0x41] == len(WORDS) + 8 + 0x41
+
+
+@settings(max_examples=50)
+@given(st.sampled_from([SINGLE, MANY]), st.integers(0, 5), st.sampled_from("abAB'"))
+def test_pieces_differ_where_they_have_another_character(pieces: list[str], place: int, char: str) -> None:
+    table = make_table(pieces)
+    for each in (table.ends, table.opens):
+        everywhere = slice(0, len(each.texts))
+        differs = each.differs_at(everywhere, place, char)
+        expected = [len(text) > place and text[place] != char for text in each.texts]
+        assert (differs.tolist() if differs is not None else [False] * len(expected)) == expected

@@ -207,6 +207,27 @@ def test_no_correction_inside_a_word_or_an_address(session: Session, text: str) 
     assert session.shown.correction is None
 
 
+@pytest.mark.parametrize("mark", ["@", "#", "/", "_", "."])
+@pytest.mark.parametrize("before", ["", "see "])
+def test_no_correction_behind_the_sign_of_an_address(session: Session, mark: str, before: str) -> None:
+    session.apply(TextChanged(f"{before}{mark}teh", len(before) + 4))
+    session.show(forged(session))
+    assert session.shown.correction is None
+    session.apply(Typed(" "))
+    assert session.text == f"{before}{mark}teh "
+
+
+def test_a_blocked_word_is_never_offered_and_an_allowed_one_may_be() -> None:
+    options = SessionOptions(num_threads=1, blocked=frozenset({"to"}))
+    session, plain = Session.open(options=options), open_session()
+    for each in (session, plain):
+        type_text(each, "I am going ", looks=False)
+    assert "to" in texts(plain.suggest().slots)
+    assert "to" not in texts(session.suggest().slots)
+    assert session.is_offensive("to")
+    assert not Session.open(options=replace(options, allowed=frozenset({"to"}))).is_offensive("to")
+
+
 def test_the_bar_is_made_once_for_each_state(session: Session) -> None:
     type_text(session, "what is t")
     assert session.suggest() is session.suggest()

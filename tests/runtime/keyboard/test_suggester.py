@@ -10,8 +10,8 @@ import pytest
 
 from keyboard_lm.backends import load_backend
 from keyboard_lm.device.budget import CallCost
-from keyboard_lm.device.turn import Turn
-from keyboard_lm.keyboard.bar import Answer, Request
+from keyboard_lm.device.turn import Turn, no_calls
+from keyboard_lm.keyboard.bar import Answer, Request, Slot
 from keyboard_lm.keyboard.events import FieldStarted, Typed
 from keyboard_lm.keyboard.language import Language, load_language
 from keyboard_lm.keyboard.own_words import OwnWords
@@ -169,7 +169,7 @@ def test_emoji_take_the_last_slot_behind_a_finished_word() -> None:
 
     language_parts: dict[str, object] = {"emoji": Pizza()}
     answer = ask(make(None, None, **language_parts), "I love pizza")
-    assert (answer.slots[-1].text, answer.slots[-1].kind) == ("\U0001f355", "emoji")
+    assert answer.slots[-1] == Slot("\U0001f355", "emoji", 0.0, "pizza")
     off = make(None, SuggesterOptions(emoji=False), **language_parts)
     assert all(slot.kind != "emoji" for slot in ask(off, "I love pizza").slots)
 
@@ -215,3 +215,60 @@ def test_a_deadline_that_has_passed_leaves_the_network_alone() -> None:
 def test_the_language_is_data() -> None:
     assert isinstance(LANGUAGE, Language)
     assert "i'm" in LANGUAGE.editor.capital_words
+
+
+@pytest.mark.parametrize("text", ["", "hi ", "hi the", "I am go", "what is teh"])
+def test_without_the_network_probabilities_are_still_probabilities(suggester: Suggester, text: str) -> None:
+    suggester.forget()
+    answer = suggester.answer(Request(text), no_calls())
+    assert answer.slots
+    assert all(0 <= slot.probability <= 1 for slot in answer.slots)
+    assert sum(slot.probability for slot in answer.slots) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("text", ["it is a thousan", "that is wonderfu", "see you tomorro"])
+def test_a_word_that_goes_on_with_the_letters_is_a_completion_wherever_it_comes_from(
+    suggester: Suggester, text: str
+) -> None:
+    typed = text.split()[-1]
+    longer = [
+        row.offer
+        for row in suggester.explain(Request(text))
+        if row.offer.text.startswith(typed) and row.offer.text != typed
+    ]
+    assert {"corrector"} < {offer.source for offer in longer}
+    assert {offer.kind for offer in longer} == {"completion"}
+
+
+def test_every_offer_says_where_it_came_from(suggester: Suggester) -> None:
+    found = {
+        row.offer.source
+        for text in ("I am going", "see you tonor", "hi ", "q")
+        for row in suggester.explain(Request(text))
+    }
+    assert found <= {
+        "network",
+        "own words",
+        "lexicon",
+        "corrector",
+        "mistyped",
+        "continuation",
+        "typed",
+        "emoji",
+        "swipe",
+    }
+    assert {"network", "corrector", "mistyped", "continuation"} <= found
+
+
+def test_where_the_finger_came_down_decides_between_beginnings() -> None:
+    # "tonor" for "tomor...": the third letter between n and m.
+    suggester, layout = make(), load_layout()
+
+    def log_channel(third: str) -> float:
+        taps = [layout.centre(letter) for letter in f"to{third}or"]
+        rows = suggester.explain(Request("see you tonor", taps))
+        return max(
+            row.offer.log_channel for row in rows if row.offer.text == "tomorrow" and row.offer.source == "mistyped"
+        )
+
+    assert log_channel("m") > log_channel("n") + 0.5

@@ -104,10 +104,12 @@ def _hammer(client: object) -> None:
         pass
 
 
-def test_a_killed_service_loses_no_learned_word_but_the_last(tmp_path: Path) -> None:
+def test_a_service_killed_under_load_loses_no_learned_word_but_the_last(tmp_path: Path) -> None:
     learned = tmp_path / "learned"
     with serving(tmp_path, "--learn", str(learned)) as service:
         keyboard = RemoteKeyboard(service.socket, Hello(learning="file"), patience_s=0.1)
+        busy = threading.Thread(target=_hammer, args=(hello(service.socket),), daemon=True)
+        busy.start()
         _type(keyboard, "we meet here today ")
         service.process.kill()
         service.process.wait()

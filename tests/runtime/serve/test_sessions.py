@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from keyboard_lm.keyboard import events
 from keyboard_lm.keyboard.engine import Engine
@@ -255,3 +259,24 @@ def test_there_are_so_many_places(start: Start) -> None:
     assert error["retry_ms"] > 0
     kept.pop().close()
     kept.append(hello(running.socket))  # a place that was left is free again
+
+
+def test_a_client_that_sends_without_end_and_never_reads_holds_up_nobody(start: Start) -> None:
+    running = start(send_s=1.0)
+    flood = hello(running.socket)
+    frames = [json.dumps({"type": "typed", "revision": number, "char": "a"}) for number in range(1, 2_000)]
+    sender = threading.Thread(target=_flood, args=(flood, frames), daemon=True)
+    sender.start()
+    with RemoteKeyboard(running.socket) as keyboard:
+        for char in "we meet ":
+            keyboard.type(char)
+            assert keyboard.bar().revision == keyboard.revision
+        assert len(running.service.turns) <= 2
+    flood.socket.shutdown(2)
+    sender.join(20)
+
+
+def _flood(client: ClientConnection, frames: list[str]) -> None:
+    with contextlib.suppress(ConnectionClosed, OSError):
+        for frame in frames:
+            client.send(frame)

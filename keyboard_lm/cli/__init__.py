@@ -19,6 +19,7 @@ COMMANDS = {
     "suggest": "Show the suggestion bar for a text.",
     "type": "Type on a phone in the terminal.",
     "learned": "Show, forget, export, import or clear what a keyboard has learned.",
+    "shortcuts": "Add, list, remove or import what a writer types for something longer.",
     "serve": "Serve the engine over HTTP and sockets.",
     "serve-token": "Say who may ask a service for what.",
     "sizes": "List the model sizes.",

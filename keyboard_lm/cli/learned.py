@@ -49,7 +49,8 @@ def existing_learned(file: Path | None) -> Path | None:
     return file
 
 
-def _with_store(file: Path, act: Callable[[PersonalStore], Any], must_exist: bool = True) -> Any:
+def with_store(file: Path, act: Callable[[PersonalStore], Any], must_exist: bool = True) -> Any:
+    """Return what is done with an opened personal file, its warnings told."""
     from keyboard_lm.personal import PersonalStore
 
     if must_exist:
@@ -78,7 +79,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(file: Path, limit: int | None, as_json: bool) -> None:
     """Print the learned words, the most used first, and corrections that were taken back."""
-    words, blocks = _with_store(file, lambda store: (store.words(limit), store.blocks()))
+    words, blocks = with_store(file, lambda store: (store.words(limit), store.blocks()))
     if as_json:
         click.echo(json.dumps({"words": words, "taken_back": blocks}))
         return
@@ -97,7 +98,7 @@ def forget_command(file: Path, words: tuple[str, ...]) -> None:
     def forget(store: PersonalStore) -> list[str]:
         return [word for word in words if not store.forget(word)]
 
-    unknown = _with_store(file, forget)
+    unknown = with_store(file, forget)
     if unknown:
         raise DataError(f"{file}: never learned: {', '.join(unknown)}")
 
@@ -107,7 +108,7 @@ def forget_command(file: Path, words: tuple[str, ...]) -> None:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 def export_command(file: Path, target: Path) -> None:
     """Write all that is known to TARGET as JSON lines, which only you can read."""
-    _with_store(file, lambda store: store.export(target))
+    with_store(file, lambda store: store.export(target))
 
 
 @command.command("import")
@@ -115,7 +116,7 @@ def export_command(file: Path, target: Path) -> None:
 @click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
 def import_command(file: Path, source: Path) -> None:
     """Add what `export` wrote to SOURCE; FILE is made if there is none."""
-    _with_store(file, lambda store: store.import_from(source), must_exist=False)
+    with_store(file, lambda store: store.import_from(source), must_exist=False)
 
 
 @command.command("clear")
@@ -126,4 +127,4 @@ def clear_command(file: Path, yes: bool) -> None:
     existing_learned(file)
     if not yes:
         click.confirm(f"Delete all that {file} has learned?", abort=True)
-    _with_store(file, lambda store: store.clear())
+    with_store(file, lambda store: store.clear())

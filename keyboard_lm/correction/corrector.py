@@ -32,6 +32,7 @@ _TINY = 1e-30
 _UNSEEN = 1e-6  # frequency of letters that make no word, where the network cannot be asked
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 _MAX_SPLITS = 4
+_LEAST_OF_CAPITAL = 150  # frequency of a letter that is a word as a capital: other capitals are initials
 _LEAST_FOR_DIGIT = 70  # frequency of a word that a digit stands in: "mp3" is none
 _MAX_JUDGED = 8
 _MAX_REMEMBERED = 8192  # words as they are written in one case and another
@@ -349,7 +350,12 @@ class Corrector:
 
     def _is_lone_capital(self, word: str) -> bool:
         # A letter that is a word as a capital only: "i".
-        return not self._lexicon.known(word) and self._lexicon.known(word.upper())
+        capital = word.upper()
+        return (
+            not self._lexicon.known(word)
+            and self._lexicon.known(capital)
+            and self._lexicon.frequency(capital) >= _LEAST_OF_CAPITAL
+        )
 
     def _literal(self, typed: TypedText) -> _Reading:
         """Return what was typed, taken at its word: by what is known of it, or by its letters where that is nothing."""

@@ -9,7 +9,7 @@ from keyboard_lm.correction.candidates import CandidateSearch
 from keyboard_lm.correction.corrector import Corrector, Hypothesis, Verdict
 from keyboard_lm.correction.mistyped_prefixes import mistyped_completions
 from keyboard_lm.decoding.boundaries import Boundaries, recent
-from keyboard_lm.keyboard.bar import Kind
+from keyboard_lm.keyboard.bar import Correction, Kind
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place, as_typed
@@ -93,6 +93,13 @@ class MeantSources:
         log_joint = next((each.log_joint for each in verdict.hypotheses if each.is_literal), -math.inf)
         return Offer(place.word, place.word, "literal", "typed", log_joint, 0.0, place.word)
 
+    def shortcut(self, place: Place) -> Correction | None:
+        """Return the text that the writer has the letters stand for; None where they are no shortcut of theirs."""
+        if self._personal is None or not place.request.may_correct:
+            return None
+        text = self._personal.shortcuts.text(place.word)
+        return None if text is None else Correction(place.word, as_typed(text, place.word))
+
     def is_likely(self, place: Place, best: Hypothesis, total: float) -> bool:
         """Return whether a correction has its share of all that may have been meant, longer words included.
 
@@ -101,9 +108,9 @@ class MeantSources:
             best: what a space would put in.
             total: the probability of all that may have been meant, as far as it was looked at.
         """
-        is_spelling_kept = _letters(best.text) == _letters(best.replaced)
+        lacks_apostrophe = "'" in best.text and _letters(best.text) == _letters(best.replaced)
         share = math.exp(best.log_joint) / total if total else 1.0
-        return best.replaced != place.word or is_spelling_kept or share >= self._least_share
+        return best.replaced != place.word or lacks_apostrophe or share >= self._least_share
 
     def correction(self, place: Place, verdict: Verdict) -> Hypothesis | None:
         """Return what a space should put in the place of what was typed; None to leave it.

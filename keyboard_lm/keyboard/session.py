@@ -275,6 +275,8 @@ class Session:
             self._personal.learn(tokens[-1:], tokens[:-1], "accepted" if finished.is_meant else "typed")
 
     def _undone(self, undone: Undone) -> None:
+        if self._personal.shortcuts.text(undone.literal) is not None:
+            return  # the letters this once; they still stand for the text
         words = self._editor.options.capital_words
         self._editor.options = replace(self._editor.options, capital_words=words - {normalise(undone.literal)})
         if not self._editor.is_private:

@@ -20,7 +20,7 @@ from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
 from keyboard_lm.keyboard.ahead import Ahead
 from keyboard_lm.keyboard.arrangement import LEAST_SHARE, slots_of, with_correction, with_last, with_unlikely_correction
-from keyboard_lm.keyboard.bar import Answer, Correction, Request, Stage
+from keyboard_lm.keyboard.bar import Answer, Correction, Request, Slot, Stage
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.meant import MeantSources
 from keyboard_lm.keyboard.offers import Offer
@@ -278,6 +278,11 @@ class Suggester:
         return Answer(tuple(slots_of(offers, 1.0, self.options.num_slots, least_share)), ghost=ghost), offers
 
     def _in_word(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
+        shortcut = self._meant.shortcut(place)
+        if shortcut is not None:
+            kept = Slot(place.word, "literal", 0.0, place.word)
+            put_in = Slot(shortcut.text, "correction", 1.0, place.word)
+            return Answer((kept, put_in)[: self.options.num_slots], shortcut), []
         num_slots, boundary = self.options.num_slots, place.boundary
         result = None
         if boundary is not None:
@@ -297,9 +302,10 @@ class Suggester:
             correction = Correction(made.replaced, made.text)
             if self._meant.is_likely(place, made, total):
                 slots = with_correction(offers, total, correction, literal, num_slots)
-            else:
+                return Answer(tuple(slots), correction), [literal, *offers]
+            if math.exp(made.log_joint) >= LEAST_SHARE * total:
                 slots = with_unlikely_correction(offers, total, correction, num_slots)
-            return Answer(tuple(slots), correction), [literal, *offers]
+                return Answer(tuple(slots), correction), [literal, *offers]
         if result is None:
             offers = ranking.best()  # by frequency alone: no share is small enough to say anything
             return Answer(tuple(slots_of(offers, total, num_slots, least_share=0.0))), [literal, *offers]

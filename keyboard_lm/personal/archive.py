@@ -6,6 +6,7 @@ The first line names the format; each other line is one of
     {"form": ["anna", "Anna"], "count": 3.2}           how a word was written
     {"pending": "teh", "seen_at": 1.7e9, "words_ago": 12}
     {"block": ["teh", "the"]}                          a correction that the user took back
+    {"shortcut": ["omw", "on my way"]}                 what the writer types for something longer
 
 with counts as they are at the time of writing.
 """
@@ -44,6 +45,8 @@ def rows(connection: Connection, half_life: float) -> list[Row]:
         found.append({"pending": word, "seen_at": seen_at, "words_ago": state.num_events - event})
     for pair in _sane(connection, "block", "typeof(corrected) = 'text'"):
         found.append({"block": list(pair)})
+    for pair in _sane(connection, "shortcut", "typeof(text) = 'text'"):
+        found.append({"shortcut": list(pair)})
     return found
 
 
@@ -107,6 +110,8 @@ def add(connection: Connection, found: Iterable[Row], state: counts.State) -> No
         elif "pending" in row:
             values = row["pending"], float(row["seen_at"]), state.num_events - row["words_ago"]
             connection.execute("INSERT OR IGNORE INTO pending VALUES (?, ?, ?)", values)
+        elif "shortcut" in row:
+            connection.execute("INSERT OR IGNORE INTO shortcut VALUES (?, ?)", row["shortcut"])
         else:
             connection.execute("INSERT OR IGNORE INTO block VALUES (?, ?)", row["block"])
 
@@ -124,6 +129,7 @@ def _is_row(row: Any) -> bool:
             _is_key(row["pending"]) and _is_number(row["seen_at"]) and _is_age(row["words_ago"])
         ),
         frozenset({"block"}): lambda row: _is_pair(row["block"]),
+        frozenset({"shortcut"}): lambda row: _is_pair(row["shortcut"]) and all(row["shortcut"]),
     }
     check = kinds.get(frozenset(row)) if isinstance(row, dict) else None
     return check is not None and check(row)

@@ -25,7 +25,7 @@ _PASSING = frozenset(
     (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
      sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL)
 )  # fmt: skip
-TABLES = ("ngram", "form", "pending", "block")
+TABLES = ("ngram", "form", "pending", "block", "shortcut")
 
 Result = TypeVar("Result")
 

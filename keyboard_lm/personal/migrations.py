@@ -27,7 +27,11 @@ def _make_tables(connection: Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (_make_tables,)  # the first leads to version 1
+def _add_shortcuts(connection: Connection) -> None:
+    connection.execute("CREATE TABLE shortcut (typed TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID")
+
+
+STEPS: tuple[Step, ...] = (_make_tables, _add_shortcuts)  # the first leads to version 1
 
 
 def newest_version() -> int:

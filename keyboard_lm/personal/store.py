@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from keyboard_lm.personal import archive, counts
 from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
 from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
+from keyboard_lm.personal.shortcuts import Shortcuts
 from keyboard_lm.personal.words import Token, contexts, history, key_of
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import normalise
@@ -73,6 +74,9 @@ class PersonalStore:
         options: how to learn and how to mix.
         clock: seconds of the day, not of the process: sightings by different processes are compared.
         knows: whether the lexicon or the model knows a word, so that it is no typo.
+
+    Attributes:
+        shortcuts: what the writer types for something longer.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class PersonalStore:
         self._texts: dict[str, str] = {}  # folded word -> as it is mostly written
         self._blocks: frozenset[tuple[str, str]] | None = None
         self._last: tuple[tuple[str, ...], Interpolation] | None = None  # the context asked about last
+        self.shortcuts = Shortcuts(file)
 
     @classmethod
     def open(
@@ -351,6 +356,7 @@ class PersonalStore:
 
         self._file.write(change)
         self._epoch = -1
+        self.shortcuts.reread()
         self._file.remove_set_aside()
         self._file.purge()
 
@@ -378,6 +384,7 @@ class PersonalStore:
 
         self._file.write(change)
         self._epoch = -1
+        self.shortcuts.reread()
 
     # Memory
 

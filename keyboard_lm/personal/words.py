@@ -12,7 +12,7 @@ START = "<s>"  # the beginning of a sentence, as a word of a context; no word lo
 HISTORY_LENGTH = 2
 _MAX_LENGTH = 48
 _MAX_DIGITS = 3  # words with more are PINs, codes, and numbers of cards and phones
-_SENTENCE_ENDS = frozenset(".!?…。！？")
+_SENTENCE_ENDS = frozenset(".!?‽…。！？")
 _FORM = TextForm()
 
 

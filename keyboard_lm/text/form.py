@@ -58,7 +58,7 @@ _CLOSERS = frozenset(".,!?;:)]}%\u2026\u00b0\u2122\u00ae\u3001\u3002\uff0c\uff01
 _OPENERS = frozenset("([{#@$\u00a3\u20ac\u00bf\u00a1")
 _GLUE = frozenset("-/_\\\u2010\u2011\u2013\u2014")
 _QUOTES = frozenset("\"'`")
-_SENTENCE_ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f")
+_SENTENCE_ENDS = frozenset(".!?\u203d\u2026\u3002\uff01\uff1f")
 
 _STRAIGHT = str.maketrans(
     {

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from itertools import count
@@ -26,6 +28,7 @@ from keyboard_lm.decoding.search import find_words
 from keyboard_lm.device.budget import BUDGET_MS, device_names, load_device
 from keyboard_lm.device.turn import Turn
 from keyboard_lm.evaluation.texts import shipped_texts
+from keyboard_lm.keyboard.bar import Answer
 from keyboard_lm.keyboard.events import Backspaced, Event, FieldStarted, GhostAccepted, SlotAccepted, Typed
 from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.session import Session
@@ -37,6 +40,7 @@ from keyboard_lm.touch.channel import Channel, TapModel
 from keyboard_lm.touch.layout import Tap, load_layout
 from keyboard_lm.words.frequent_words import frequent_words
 
+from .scenarios import SCENARIOS, Keys
 from .toy_network import ToyNetwork
 
 FORMAT = 1
@@ -273,6 +277,64 @@ def bars() -> Iterator[Case]:
             }  # fmt: skip
 
 
+def sessions() -> Iterator[Case]:
+    """Yield named scenarios step by step: what is done, and what becomes of the field, the bar and what was learned."""
+    language, config = load_language(), _checkpoint().config
+    for name, steps in SCENARIOS.items():
+        seconds = count(step=600)
+        store = PersonalStore.open(None, clock=seconds.__next__, knows=language.lexicon.known)
+
+        def opened(store: PersonalStore = store) -> Session:
+            suggester = Suggester(_network(), _checkpoint().tokenizer, language, load_layout(), store)
+            return Session(suggester, store, load_device().cost(config), editor=language.editor)
+
+        session, told = opened(), []
+        for step in steps:
+            before = session.shown
+            if step == "restart":
+                session.apply(FieldStarted())
+                session = opened()
+                told.append({"do": "restart"})
+            elif step == "stale":
+                stale = replace(before, revision=session.revision - 1)
+                told.append({"do": "stale", "is_shown": session.show(stale)})
+            elif step == "look":
+                told.append({"do": "look", **_bar(session.suggest())})
+            elif step == "late":
+                told.append({"do": "late", **_bar(session.suggest(deadline=-math.inf))})
+            elif step == "at once":
+                told.append({"do": "at once", **_bar(session.suggest_at_once())})
+            elif isinstance(step, (str, Keys)):
+                looks = isinstance(step, str)
+                for char in step if isinstance(step, str) else step.text:
+                    told.append(_done(session, Typed(char), looks))
+            else:
+                told.append(_done(session, step, True))
+        learned = {"words": store.words(), "taken_back": [list(pair) for pair in store.blocks()]}
+        yield {"name": name, "steps": told, **learned}
+
+
+def _done(session: Session, event: Event, looks: bool) -> Case:
+    edit = session.apply(event)
+    bar = _bar(session.suggest()) if looks else {}
+    return {
+        "do": [type(event).__name__, {k: v for k, v in vars(event).items() if v is not None and v != ()}],
+        "edit": [edit.deleted_before, edit.deleted_after, edit.inserted],
+        "finished": [[word.word, word.context, word.is_meant] for word in edit.finished],
+        "undone": [edit.undone.literal, edit.undone.corrected] if edit.undone else None,
+        "text": session.text, "cursor": session.cursor, "shift": session.shift, **bar,
+    }  # fmt: skip
+
+
+def _bar(answer: Answer) -> Case:
+    return {
+        "slots": [[each.text, each.kind, each.replaced, each.probability] for each in answer.slots],
+        "correction": [answer.correction.replaced, answer.correction.text] if answer.correction else None,
+        "ghost": [answer.ghost.text, answer.ghost.probability] if answer.ghost else None,
+        "stage": answer.stage, "calls": answer.num_model_calls,
+    }  # fmt: skip
+
+
 def _taken(session: Session, rng: random.Random) -> Event:
     answer = session.shown
     if answer.ghost is not None and rng.random() < 0.5:
@@ -287,6 +349,7 @@ LAWS: dict[str, Callable[[], Iterator[Case]]] = {
     each.__name__: each
     for each in (
         text_form, tokens, pieces, lexicon, channel, candidates, cache_calls, search, corrector, personal, budget, bars,
+        sessions,
     )
 }  # fmt: skip
 

@@ -15,7 +15,6 @@ from keyboard_lm.keyboard.events import (
     Backspaced,
     CursorMoved,
     Edit,
-    Event,
     FieldStarted,
     ShiftPressed,
     SlotAccepted,
@@ -25,6 +24,8 @@ from keyboard_lm.keyboard.events import (
 from keyboard_lm.keyboard.session import Session
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.touch.path import PathError, PathPoint
+
+from ...golden.swipes import events_of
 
 SWIPER = Swiper(load_layout(), PERFECT)
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "swipe.json").read_text(encoding="utf-8"))
@@ -162,23 +163,7 @@ def test_the_editor_matches_the_golden_file(case: dict[str, object]) -> None:
     editor = Editor()
     edits = []
     for step in case["events"]:  # type: ignore[attr-defined]
-        edits += [editor.apply(event) for event in _events(step)]
+        edits += [editor.apply(event) for event in events_of(step)]
     assert (editor.text, editor.cursor) == (case["text"], case["cursor"])
     finished = [word.word for edit in edits for word in edit.finished]
     assert finished == case["finished"]
-
-
-def _events(step: dict[str, object]) -> list[Event]:
-    ((name, value),) = step.items()
-    match name:
-        case "typed":
-            return [Typed(char) for char in str(value)]
-        case "swiped":
-            return [Swiped((), str(value))]
-        case "backspaced":
-            return [Backspaced()] * int(str(value))
-        case "cursor_moved":
-            return [CursorMoved(int(str(value)))]
-        case "field_started":
-            return [FieldStarted(str(value))]
-    raise AssertionError(name)

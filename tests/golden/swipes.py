@@ -1,0 +1,88 @@
+"""Writes `swipe.json`, the paths and fields that other languages' swipe typing has to read alike.
+
+python -m tests.golden.swipes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keyboard_lm.evaluation.swiper import Swiper
+from keyboard_lm.keyboard.editor import Editor
+from keyboard_lm.keyboard.events import Backspaced, CursorMoved, Event, FieldStarted, Swiped, Typed
+from keyboard_lm.swipe.beam import BeamOptions
+from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
+from keyboard_lm.touch.layout import load_layout
+from keyboard_lm.touch.path import PathPoint
+from keyboard_lm.words.lexicon import Entry, build_lexicon
+
+FILE = Path(__file__).parent / "swipe.json"
+ABOUT = (
+    "`decoder`: paths (x in key widths, y in key heights, milliseconds) over the words and frequencies of `words`, and "
+    "the five best words with the logarithm of the path's likelihood (within 0.01). `editor`: steps as in editor.json; "
+    "swiped is the word read from a path."
+)
+LAYOUTS = ("qwerty", "azerty", "qwertz", "dvorak")
+SWIPED = ("hello", "we'll", "too", "gorgeous", "keyboard", "of", "quiz", "caf\u00e9")
+SEED = 23
+
+
+def events_of(step: dict[str, Any]) -> list[Event]:
+    """Return what a step of a golden field does."""
+    ((name, value),) = step.items()
+    match name:
+        case "typed":
+            return [Typed(char) for char in value]
+        case "swiped":
+            return [Swiped((), value)]
+        case "backspaced":
+            return [Backspaced()] * value
+        case "cursor_moved":
+            return [CursorMoved(value)]
+        case "field_started":
+            return [FieldStarted(value)]
+    raise ValueError(name)
+
+
+def paths(words: list[list[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield drawn paths with the words found for them."""
+    lexicon, rng = build_lexicon([Entry(text, frequency) for text, frequency in words]), np.random.default_rng(SEED)
+    options = SwipeOptions(beam=BeamOptions(num_words=5))
+    for name in LAYOUTS:
+        layout = load_layout(name)
+        decoder, swiper = SwipeDecoder(lexicon, layout, options), Swiper(layout)
+        for word in SWIPED:
+            path = [[round(x, 3), round(y, 3), round(t_ms, 1)] for x, y, t_ms in swiper.swipe(word, rng)]
+            found = decoder.find([PathPoint(*point) for point in path])
+            best = [[each.text, round(each.log_likelihood, 3)] for each in found]
+            yield {"name": f"{word} on {name}", "layout": name, "path": path, "found": best}
+
+
+def fields(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the steps of fields with what they lead to."""
+    for case in cases:
+        editor, finished = Editor(), []
+        for step in case["events"]:
+            for event in events_of(step):
+                finished += [word.word for word in editor.apply(event).finished]
+        made = {"text": editor.text, "cursor": editor.cursor, "finished": finished}
+        yield {"name": case["name"], "events": case["events"], **made}
+
+
+def main() -> None:
+    known = json.loads(FILE.read_text(encoding="utf-8"))
+    parts = [("decoder", paths(known["words"])), ("editor", fields(known["editor"]))]
+    rows = [(name, ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in cases)) for name, cases in parts]
+    lists = "".join(f',\n "{name}": [\n  {text}\n ]' for name, text in rows)
+    words = json.dumps(known["words"], ensure_ascii=False)
+    text = f'{{\n "about": {json.dumps(ABOUT)},\n "words": {words}{lists}\n}}\n'
+    FILE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

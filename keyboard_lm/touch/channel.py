@@ -11,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -330,32 +330,33 @@ class Channel:
         spellings[np.ix_(letters, letters)] = rates.spelling
         vowels = [number for number, letter in enumerate(self.alphabet, 1) if letter in _VOWELS]
         spellings[np.ix_(vowels, vowels)] = rates.vowel
-        for rule, meant, typed in self._numbered():
+        for rule, meant, typed in self._numbered:
             if rule.is_substitution:
                 spellings[typed[0], meant[0]] = max(spellings[typed[0], meant[0]], math.exp(rule.log_probability))
         return spellings
 
-    def _numbered(self) -> Iterator[tuple[SpellingRule, tuple[int, ...], tuple[int, ...]]]:
+    @cached_property
+    def _numbered(self) -> list[tuple[SpellingRule, tuple[int, ...], tuple[int, ...]]]:
         # The rules of spelling whose letters the alphabet has, with their numbers.
-        for rule in self.parameters.spelling:
-            meant, typed = (
-                tuple(self._number_of.get(letter, 0) for letter in word) for word in (rule.meant, rule.typed)
-            )
-            if all(meant) and all(typed):
-                yield rule, meant, typed
+        number_of = self._number_of.__getitem__
+        return [
+            (rule, tuple(map(number_of, rule.meant)), tuple(map(number_of, rule.typed)))
+            for rule in self.parameters.spelling
+            if self._number_of.keys() >= {*rule.meant, *rule.typed}
+        ]
 
     def _added_letters(self) -> NDArray[np.float64]:
         # Of writing a letter (row) behind another (column) where it does not belong.
         size = len(self.alphabet) + 1
         added = np.zeros((size, size))
-        for rule, meant, typed in self._numbered():
+        for rule, meant, typed in self._numbered:
             if rule.is_insertion:
                 added[typed[1], meant[0]] = math.exp(rule.log_probability)
         return added
 
     def _substitutions(self) -> dict[str, list[Substitution]]:
         found: dict[str, list[Substitution]] = {}
-        for rule, meant, _ in self._numbered():
+        for rule, meant, _ in self._numbered:
             if not (rule.is_substitution or rule.is_omission or rule.is_insertion):
                 made = Substitution(rule.log_probability, len(rule.typed), meant, rule.at_start)
                 found.setdefault(rule.typed, []).append(made)
@@ -367,7 +368,7 @@ class Channel:
         omission = np.full((size, size), rates.omission)
         omission[0] = rates.first_omission
         np.fill_diagonal(omission, rates.single_for_double)
-        for rule, meant, _ in self._numbered():
+        for rule, meant, _ in self._numbered:
             if rule.is_omission:
                 omission[meant] = max(omission[meant], math.exp(rule.log_probability))
         for letter, rate in ((_APOSTROPHE, rates.apostrophe), (_HYPHEN, rates.hyphen)):

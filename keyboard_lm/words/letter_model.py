@@ -48,11 +48,13 @@ class LetterModel:
         words = self._words_below()
         parents = lexicon.parents.astype(np.intp)
         letters = lexicon.letters.astype(np.intp)
-        counts = np.zeros((size, size, size))
-        np.add.at(counts, (letters[parents[1:]], letters[parents[parents[1:]]], letters[1:]), words[1:])
-        counts = counts.transpose(1, 0, 2)  # by the letter two before, then the one before
+        # By the letter two before, the one before, and the letter itself.
+        before = letters[parents]
+        steps = (before[parents] * size + before) * size + letters
+        counts = np.bincount(steps[1:], words[1:], size**3)
         ends = np.diff(lexicon.first_entry)
-        np.add.at(counts, (letters[parents], letters, np.full(len(letters), size - 1)), ends)
+        counts += np.bincount((before * size + letters) * size + size - 1, ends, size**3)
+        counts = counts.reshape(size, size, size)
         by_pair = counts.sum(axis=2, keepdims=True)
         by_letter = counts.sum(axis=0) + _ADDED  # (before, letter)
         shares = by_letter / by_letter.sum(axis=1, keepdims=True)
@@ -67,5 +69,7 @@ class LetterModel:
         while levels[-1] < len(words):
             levels.append(int(lexicon.first_child[levels[-1]]))
         for first, end in zip(reversed(levels[1:-1]), reversed(levels[2:]), strict=True):
-            np.add.at(words, lexicon.parents[first:end], words[first:end])
+            base = int(lexicon.parents[first])
+            below = np.bincount(lexicon.parents[first:end] - base, words[first:end])
+            words[base : base + len(below)] += below
         return words

@@ -133,3 +133,31 @@ def test_a_mean_of_squares_is_computed_in_its_own_precision(tmp_path):
 
     asset = converted(MeanSquare(), (torch.zeros(1, 8).half(),), [], tmp_path / "a.aimodel")
     assert np.isinf(called(asset, [np.full((1, 8), 300, np.float16)], {})[0]).all()
+
+
+def test_an_input_of_another_type_is_refused_and_a_negative_row_is_not(tmp_path):
+    class Rows(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(10, 4)
+
+        def forward(self, x: Any) -> Any:
+            return self.table(x) * 1.0
+
+    model = Rows()
+    asset = converted(model, (torch.zeros(1, 2, dtype=torch.int32),), [], tmp_path / "a.aimodel")
+    with pytest.raises(RuntimeError, match="invalid scalar type: int64, expected: int32"):
+        called(asset, [np.array([[1, 2]])], {})
+    with pytest.raises(RuntimeError, match="out of range"):
+        called(asset, [np.array([[1, 10]], np.int32)], {})
+    found = called(asset, [np.array([[1, -1]], np.int32)], {})[0]  # why the backend looks at ids itself
+    np.testing.assert_array_equal(found[0, 1], model.table.weight.detach().numpy()[9])
+
+
+def test_a_state_is_a_copy_of_the_array_it_is_made_from(tmp_path):
+    asset = converted(Counter(), (torch.zeros(1, 4),), ["total"], tmp_path / "a.aimodel")
+    array = np.zeros((1, 4), np.float32)
+    state = {"total": NDArray(array)}
+    called(asset, [np.ones((1, 4), np.float32)], state)
+    assert not array.any()
+    assert state["total"].numpy().all()

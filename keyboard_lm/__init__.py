@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keyboard_lm.errors import KeyboardLMError
     from keyboard_lm.keyboard.bar import Answer, Correction, Ghost, Slot
+    from keyboard_lm.keyboard.engine import Engine
     from keyboard_lm.keyboard.events import (
         Backspaced,
         CursorMoved,
@@ -40,6 +41,7 @@ __all__ = [
     "Correction",
     "CursorMoved",
     "Edit",
+    "Engine",
     "FieldStarted",
     "FinishedWord",
     "Ghost",
@@ -64,6 +66,7 @@ __all__ = [
 _MODULES = {
     "errors": ("KeyboardLMError",),
     "keyboard.bar": ("Answer", "Correction", "Ghost", "Slot"),
+    "keyboard.engine": ("Engine",),
     "keyboard.events": (
         "Backspaced", "CursorMoved", "Edit", "FieldStarted", "FinishedWord", "GhostAccepted", "ShiftPressed",
         "SlotAccepted", "Swiped", "TextChanged", "Typed", "Undone",

@@ -23,7 +23,7 @@ from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
 MAX_REMEMBERED = 384
-_MOST_ERRORS = 11.0  # of a hypothesis that a rule of spelling is tried on: two errors, or one rare one
+_MOST_ERRORS = 8.0  # of a hypothesis that a rule of spelling is tried on: one error before, or a rare one
 _MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.decoding.context import Boundary, ContextCache, ContextWindow, KnownBudget
 from keyboard_lm.decoding.pieces import PieceTable
@@ -33,6 +35,7 @@ class Boundaries:
         max_nodes: largest tree that will be scored behind a context.
         table: of the tokenizer's pieces, where there is one already.
         budget: of what several caches remember together; None where each may remember its last boundaries.
+        read: a token of the text, to the one that the network is given for it; None for the same.
 
     Attributes:
         table: of the tokenizer's pieces.
@@ -49,7 +52,9 @@ class Boundaries:
         max_nodes: int,
         table: PieceTable | None = None,
         budget: KnownBudget | None = None,
+        read: Callable[[str], str] | None = None,
     ) -> None:
+        self._read = read
         self.table = table or PieceTable(tokenizer)
         words = word_boundary(tokenizer)
         self.cache = ContextCache(backend, words=words, budget=budget)
@@ -75,7 +80,10 @@ class Boundaries:
         """Return the context's ids; those of the text asked about last are remembered."""
         if self._known[0] == typed.messages and self._known[1]:
             return self._known[1]
-        *earlier, current = typed.messages
+        messages = typed.messages
+        if self._read is not None:
+            messages = tuple(tuple(map(self._read, message)) for message in messages)
+        *earlier, current = messages
         ids: list[int] = []
         for message in earlier:
             ids += self._tokenizer.encode_tokens(message)

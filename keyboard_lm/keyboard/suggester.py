@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
 from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
+from keyboard_lm.correction.reader import Reader
 from keyboard_lm.decoding.boundaries import Boundaries, recent
 from keyboard_lm.decoding.context import KnownBudget
 from keyboard_lm.decoding.inline import InlineOptions
@@ -176,7 +177,8 @@ class Suggester:
         # One more than is shown: the typed word itself may be among them.
         self._num_words = num_words = options.num_slots + 1
         max_nodes = options.search.max_nodes
-        self._boundaries = Boundaries(backend, tokenizer, max_nodes, parts.table, budget)
+        reader = Reader(parts.candidates, known_words)
+        self._boundaries = Boundaries(backend, tokenizer, max_nodes, parts.table, budget, reader.read)
         scorer, candidates = parts.scorer, parts.candidates
         self._corrector = parts.corrector.another(self._is_protected)
         self._words = WordSources(

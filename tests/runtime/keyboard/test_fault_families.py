@@ -161,3 +161,15 @@ def test_a_lone_i_is_offered_as_a_capital(keyboard: Session) -> None:
     for text in ("yes but ", "so do ", "ok "):
         bar_of(keyboard, text)
         assert "i" not in [slot.text for slot in keyboard.shown.slots]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("see you tomorow ", "see you tomorrow "), ("I definately ", "I definitely "), ("my freinds ", "my friends ")],
+)
+def test_a_context_with_errors_in_it_is_read_as_what_was_meant(keyboard: Session, wrong: str, right: str) -> None:
+    bars = []
+    for text in (wrong, right):
+        keyboard.apply(FieldStarted(text, is_private=True))  # not typed: nothing mends it
+        bars.append([slot.text for slot in keyboard.suggest().slots])
+    assert bars[0] == bars[1]

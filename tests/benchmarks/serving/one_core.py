@@ -119,19 +119,21 @@ async def crowd(
                 break
             arrivals.append((at, place, number))
     heapq.heapify(arrivals)
+    num_idle = 0
     while arrivals:
         if arrivals[0][0] > clock():
-            if not len(service.turns):
+            num_idle = 0 if len(service.turns) else num_idle + 1
+            if num_idle > TURNS_TO_SETTLE:
                 clock.add(max(0.0, arrivals[0][0] - clock()))
             else:
                 await asyncio.sleep(0)
                 continue
+        num_idle = 0
         while arrivals and arrivals[0][0] <= clock():
             at, place, number = heapq.heappop(arrivals)
             people[place].press(scripts[place][number], at)
             clock.add(socket_s)
-        for _ in range(TURNS_TO_SETTLE):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # as a server's loop reads what has come between any two turns
     await _settle(service)
     for person in people:
         person.leave()

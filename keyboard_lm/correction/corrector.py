@@ -663,7 +663,8 @@ class Corrector:
         """
         best = found[0]
         rest = (each.log_joint for each in found[1:] if not each.is_literal and each.replaced == word)
-        is_capitalised = word[0].isupper()
+        # At the beginning of a sentence the capital is the keyboard's, and says nothing of the word.
+        is_capitalised = word[0].isupper() and not typed.starts_sentence
         return Evidence(
             best.log_joint - best.log_channel,
             best.log_channel,
@@ -671,7 +672,7 @@ class Corrector:
             next(rest, -math.inf),
             len(word),
             is_capitalised,
-            is_capitalised and not typed.starts_sentence,
+            is_capitalised,
             " " in best.text,
             any(typed.messages),
         )

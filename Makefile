@@ -63,8 +63,8 @@ clean:
 
 # Swift from the path, from Debian, or in a Debian root of its own: see ios_demo/tools/swift.sh.
 test-swift: setup
-	ios_demo/tools/swift.sh build -c release --static-swift-stdlib
 	ios_demo/tools/swift.sh test -c release --disable-xctest
+	ios_demo/tools/swift.sh build -c release --static-swift-stdlib
 	ios_demo/tools/typecheck.sh
 	$(BIN)/pytest tests/ios
 

@@ -10,8 +10,9 @@ let package = Package(
     ],
     targets: [
         .target(name: "KeyboardLM"),
-        .executableTarget(name: "keyboard-lm-swift", dependencies: ["KeyboardLM"]),
-        .testTarget(name: "KeyboardLMTests", dependencies: ["KeyboardLM"]),
+        .target(name: "KeyboardLMToy", dependencies: ["KeyboardLM"]),
+        .executableTarget(name: "keyboard-lm-swift", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
+        .testTarget(name: "KeyboardLMTests", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -35,7 +35,10 @@ package final class Boundary {
     package func isKnown(_ path: Path) -> Bool { known[path] != nil }
 
     /// Scores all paths, and the paths they pass through, in one call of the network.
-    package func expand(_ paths: [Path]) throws {
+    ///
+    /// - Returns: false where there is no room for the call: nothing more is known then.
+    @discardableResult
+    package func expand(_ paths: [Path]) throws -> Bool {
         var numbers: [Path: Int] = [:], order: [Path] = []
         for path in paths {
             for depth in 1..<path.count + 1 {
@@ -49,6 +52,7 @@ package final class Boundary {
         let parents = order.map { $0.count > 1 ? numbers[Array($0.dropLast())]! : -1 }
         let logits = try cache.scoreTree(contextIDs, order.map { $0[$0.count - 1] }, parents)
         for (path, row) in zip(order, logits) where known[path] == nil { known[path] = softmax(row) }
+        return true
     }
 }
 

@@ -28,9 +28,6 @@ public final class Predictor {
         self.numSuggestions = numSuggestions
     }
 
-    /// Calls of the network since construction.
-    public var numModelCalls: Int { boundaries.cache.numCalls }
-
     /// Returns the bar for the text before the cursor.
     ///
     /// Inside a word the bar completes it, unless the letters are more likely a whole word already or begin no word the search

@@ -28,16 +28,25 @@ package final class Boundaries {
     package let cache: ContextCache
     private let tokenizer: Tokenizer
     private let window: ContextWindow
+    private let read: ((CodePoints) -> CodePoints)?
     private var known: (messages: [[CodePoints]], ids: Path) = ([], [])
 
-    /// - Parameter maxNodes: largest tree that will be scored behind a context.
+    /// - Parameters:
+    ///   - maxNodes: largest tree that will be scored behind a context.
+    ///   - table: of the tokenizer's pieces, where there is one already.
+    ///   - read: a token of the text, to the one that the network is given for it; nil for the same.
     /// - Throws: `KeyboardLMError` where the KV cache is too small for a context and a tree.
-    package init(_ backend: any Backend, _ tokenizer: Tokenizer, maxNodes: Int) throws {
+    package init(
+        _ backend: any Backend, _ tokenizer: Tokenizer, maxNodes: Int, table: PieceTable? = nil,
+        read: ((CodePoints) -> CodePoints)? = nil
+    ) throws {
         guard backend.vocabularySize == tokenizer.vocabularySize else {
             throw KeyboardLMError(
                 "the tokenizer has \(tokenizer.vocabularySize) pieces but the network \(backend.vocabularySize); export the model again")
         }
-        table = PieceTable(tokenizer)
+        let table = table ?? PieceTable(tokenizer)
+        self.table = table
+        self.read = read
         cache = ContextCache(backend)
         self.tokenizer = tokenizer
         let room = min(backend.capacity, backend.maxContextLength) - maxNodes
@@ -48,18 +57,23 @@ package final class Boundaries {
         window = ContextWindow(beginID: tokenizer.beginID, endsToken: table.endsToken, numIDs: room)
     }
 
-    /// The boundary before the word under the cursor, or before the next one.
-    package func at(_ typed: TypedText) throws -> Boundary { try cache.at(ids(typed)) }
+    /// The boundary before the word under the cursor, or before the next one, whatever that costs.
+    package func at(_ typed: TypedText, _ turn: Turn = Turn()) throws -> Boundary { try cache.at(ids(typed), turn) }
+
+    /// The same if the network need not be asked, or the turn has room for that.
+    package func atOnce(_ typed: TypedText, _ turn: Turn) throws -> Boundary? { try cache.atOnce(ids(typed), turn) }
 
     /// The context's ids; those of the text asked about last are remembered.
     package func ids(_ typed: TypedText) -> Path {
         if known.messages == typed.messages, !known.ids.isEmpty { return known.ids }
+        var messages = typed.messages
+        if let read { messages = messages.map { $0.map(read) } }
         var ids: [Int] = []
-        for message in typed.messages.dropLast() {
+        for message in messages.dropLast() {
             ids += tokenizer.encode(message)
             ids.append(tokenizer.endID)
         }
-        ids += tokenizer.encode(typed.messages.last ?? [])
+        ids += tokenizer.encode(messages.last ?? [])
         known = (typed.messages, window.fit(ids))
         return known.ids
     }

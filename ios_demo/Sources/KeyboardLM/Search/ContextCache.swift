@@ -3,40 +3,37 @@ import Foundation
 /// A path of piece ids behind a context.
 package typealias Path = [Int]
 
-/// What the network says after one context, and after the continuations of it that were asked for so far.
+/// What the network has said after one context, and after the continuations of it that were asked for so far.
+package final class Known {
+    fileprivate let contextIDs: Path
+    fileprivate var probabilities: [Path: [Float]]
+
+    fileprivate init(_ contextIDs: Path, logits: [Float]) {
+        self.contextIDs = contextIDs
+        probabilities = [[]: softmax(logits)]
+    }
+}
+
+/// The boundary after a context, for one turn: what is known there, and more if the turn has room for a call.
 ///
 /// Continuations are scored behind the cached context and change nothing in it.
-package final class Boundary {
+package struct Boundary {
     private let cache: ContextCache
-    private let contextIDs: Path
-    private var known: [Path: [Float]]
-    private var arrangedRoots: [ObjectIdentifier: [Float]] = [:]
+    private let known: Known
+    private let turn: Turn
 
-    fileprivate init(_ cache: ContextCache, _ contextIDs: Path, logits: [Float]) {
-        self.cache = cache
-        self.contextIDs = contextIDs
-        known = [[]: softmax(logits)]
+    fileprivate init(_ cache: ContextCache, _ known: Known, _ turn: Turn) {
+        (self.cache, self.known, self.turn) = (cache, known, turn)
     }
 
-    /// The next piece's probabilities after the context and a path, which `expand` has seen.
-    package func probabilities(_ path: Path = []) -> [Float] { known[path]! }
+    /// The next piece's probabilities after the context and a path, which `expand` has seen; none where it has not.
+    package func probabilities(_ path: Path = []) -> [Float] { known.probabilities[path] ?? [] }
 
-    /// The same for some pieces, in their order; those of the context itself are kept from one keystroke to the next.
-    package func arranged(_ pieces: PieceSet, _ path: Path = []) -> [Float] {
-        let isRoot = path.isEmpty
-        if isRoot, let kept = arrangedRoots[ObjectIdentifier(pieces)] { return kept }
-        let given = probabilities(path)
-        var found = [Float](repeating: 0, count: pieces.ids.count)
-        for (place, id) in pieces.ids.enumerated() where !isRoot || pieces.mayBegin[place] { found[place] = given[id] }
-        if isRoot { arrangedRoots[ObjectIdentifier(pieces)] = found }
-        return found
-    }
-
-    package func isKnown(_ path: Path) -> Bool { known[path] != nil }
+    package func isKnown(_ path: Path) -> Bool { known.probabilities[path] != nil }
 
     /// Scores all paths, and the paths they pass through, in one call of the network.
     ///
-    /// - Returns: false where there is no room for the call: nothing more is known then.
+    /// - Returns: false where the turn has no room for the call: nothing more is known then.
     @discardableResult
     package func expand(_ paths: [Path]) throws -> Bool {
         var numbers: [Path: Int] = [:], order: [Path] = []
@@ -49,9 +46,12 @@ package final class Boundary {
                 }
             }
         }
-        let parents = order.map { $0.count > 1 ? numbers[Array($0.dropLast())]! : -1 }
-        let logits = try cache.scoreTree(contextIDs, order.map { $0[$0.count - 1] }, parents)
-        for (path, row) in zip(order, logits) where known[path] == nil { known[path] = softmax(row) }
+        guard turn.take(order.count) else { return false }
+        let parents = order.map { $0.count > 1 ? numbers[Array($0.dropLast())] ?? -1 : -1 }
+        let logits = try cache.scoreTree(known.contextIDs, order.map { $0[$0.count - 1] }, parents, turn)
+        for (path, row) in zip(order, logits) where known.probabilities[path] == nil {
+            known.probabilities[path] = softmax(row)
+        }
         return true
     }
 }
@@ -60,45 +60,56 @@ package final class Boundary {
 ///
 /// The last few boundaries are remembered, so that going back to one costs nothing.
 package final class ContextCache {
-    package private(set) var numCalls = 0
     private let backend: any Backend
     private let numRemembered: Int
     private var cachedIDs: Path = []
-    private var boundaries: [(ids: Path, boundary: Boundary)] = []  // least recently used first
+    private var remembered: [Known] = []  // least recently used first
 
     package init(_ backend: any Backend, numRemembered: Int = 4) {
         self.backend = backend
         self.numRemembered = numRemembered
     }
 
-    /// The boundary after a context of at least one token.
-    package func at(_ ids: Path) throws -> Boundary {
-        if let place = boundaries.firstIndex(where: { $0.ids == ids }) {
-            boundaries.append(boundaries.remove(at: place))
+    /// The boundary after a context of at least one token, whatever that costs.
+    package func at(_ ids: Path, _ turn: Turn = Turn()) throws -> Boundary {
+        if let place = remembered.firstIndex(where: { $0.contextIDs == ids }) {
+            remembered.append(remembered.remove(at: place))
         } else {
             // The last token is fed again even if the cache holds it: its logits are what is wanted.
-            let logits = try feed(ids, kept: min(shared(ids), ids.count - 1))
-            boundaries.append((ids, Boundary(self, ids, logits: logits)))
-            if boundaries.count > numRemembered { boundaries.removeFirst() }
+            let logits = try feed(ids, kept: min(shared(ids), ids.count - 1), turn)
+            remembered.append(Known(ids, logits: logits))
+            if remembered.count > numRemembered { remembered.removeFirst() }
         }
-        return boundaries[boundaries.count - 1].boundary
+        return Boundary(self, remembered[remembered.count - 1], turn)
+    }
+
+    /// The same if the network need not be asked, or the turn has room for that.
+    package func atOnce(_ ids: Path, _ turn: Turn) throws -> Boundary? {
+        if !remembered.contains(where: { $0.contextIDs == ids }),
+            !turn.take(ids.count - min(shared(ids), ids.count - 1))
+        {
+            return nil
+        }
+        return try at(ids, turn)
     }
 
     package func forget() {
         cachedIDs = []
-        boundaries = []
+        remembered = []
     }
 
-    fileprivate func scoreTree(_ context: Path, _ ids: [Int], _ parents: [Int]) throws -> [[Float]] {
+    fileprivate func scoreTree(_ context: Path, _ ids: [Int], _ parents: [Int], _ turn: Turn) throws -> [[Float]] {
         let kept = shared(context)
         if kept < context.count {
-            _ = try feed(context, kept: kept)
+            _ = try feed(context, kept: kept, turn)
         } else if kept < backend.length {
             backend.rewind(kept)
             cachedIDs = context
         }
-        numCalls += 1
-        return try backend.scoreTree(ids, parents: parents)
+        let begun = turn.clock()
+        let logits = try backend.scoreTree(ids, parents: parents)
+        turn.countCall(begun: begun)
+        return logits
     }
 
     private func shared(_ ids: Path) -> Int {
@@ -107,10 +118,10 @@ package final class ContextCache {
         return count
     }
 
-    private func feed(_ ids: Path, kept: Int) throws -> [Float] {
+    private func feed(_ ids: Path, kept: Int, _ turn: Turn) throws -> [Float] {
         // What is cached is forgotten first: a call that fails leaves a state that the next one can start from.
         cachedIDs = Array(ids[..<kept])
-        numCalls += 1
+        let begun = turn.clock()
         let logits: [Float]
         if kept == 0 {
             logits = try backend.prefill(ids)
@@ -118,6 +129,7 @@ package final class ContextCache {
             backend.rewind(kept)
             logits = try backend.decode(Array(ids[kept...]))
         }
+        turn.countCall(begun: begun)
         cachedIDs = ids
         return logits
     }

@@ -68,12 +68,10 @@ package struct WordSearch {
         /// The first pieces of the most probable groups above a floor, and their masses; equal ones by place.
         func best(_ count: Int, floor: Double) -> [(place: Int, mass: Double)] {
             var found: [(place: Int, mass: Double)] = []
-            var place = span.lowerBound
-            while place < span.upperBound {
-                let group = pieces.group(pieces.keys[place])
-                let mass = between(group)
-                if mass > floor { found.append((place, mass)) }
-                place = group.upperBound
+            for group in pieces.groups(in: span) {
+                let start = pieces.groupStarts[group]
+                let mass = between(start..<pieces.groupStarts[group + 1])
+                if mass > floor { found.append((start, mass)) }
             }
             guard found.count > count else { return found }
             let kept = found.indices.sorted { (-found[$0].mass, $0) < (-found[$1].mass, $1) }.prefix(count).sorted()
@@ -85,7 +83,9 @@ package struct WordSearch {
 
         func between(_ group: Range<Int>) -> Double {
             guard !group.isEmpty, group.lowerBound >= span.lowerBound, group.upperBound <= span.upperBound else { return 0 }
-            return group.reduce(0.0) { $0 + masses[$1 - span.lowerBound] }
+            var mass = 0.0
+            for place in group { mass += masses[place - span.lowerBound] }
+            return mass
         }
 
         func variants(of key: CodePoints) -> [(text: CodePoints, mass: Double)] {
@@ -134,11 +134,14 @@ package struct WordSearch {
             let batch = nextBatch()
             if batch.isEmpty { break }
             let unknown = batch.map(\.path).filter { !boundary.isKnown($0) }
-            if !unknown.isEmpty { try boundary.expand(unknown) }
+            if !unknown.isEmpty, try !boundary.expand(unknown) {
+                droppedMass += batch.reduce(0.0) { $0 + $1.mass }
+                break
+            }
             numRounds += 1  // also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch { open(node(branch)) }
         }
-        let best = found.sorted { (-$0.value, $0.key) < (-$1.value, $1.key) }.prefix(options.numWords)
+        let best = found.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }.prefix(options.numWords)
         return SearchResult(
             words: best.map { Word(text: asCased($0.key), probability: $0.value) },
             typedProbability: TextForm.isWord(key) ? mass(of: key) : 0,
@@ -185,7 +188,7 @@ package struct WordSearch {
     private mutating func open(_ node: Node) {
         let (ends, opens) = (table.ends, table.opens)
         var span = ends.starting(with: node.rest)
-        var masses = self.masses(node, ends, Array(span))
+        var masses = self.masses(node, ends, span)
         var covered = masses.reduce(0, +)
         if !masses.isEmpty {
             let stem = Case.fold(node.text)
@@ -193,21 +196,21 @@ package struct WordSearch {
         }
         let floor = self.floor()
         span = opens.starting(with: node.rest)
-        let places = node.rest.isEmpty ? Array(span) : opens.beginningOrBegun(node.rest)
-        masses = self.masses(node, opens, places)
-        let isAll = masses.count == span.count
+        let begun = node.rest.isEmpty ? [] : opens.begun(node.rest)  // behind those that begin with it
+        masses = self.masses(node, opens, span) + self.masses(node, opens, begun)
+        let isAll = begun.isEmpty
         let total = masses.reduce(0, +)
         covered += isAll ? total : masses.prefix(span.count).reduce(0, +)
-        droppedMass += total - push(node, opens, places, masses, floor)
+        droppedMass += total - push(node, opens, span, begun, masses, floor)
         if !node.rest.isEmpty || node.path.isEmpty { prefixMass += covered }
         if !node.rest.isEmpty && covered == 0 && isAll { pushBytes(node) }
     }
 
-    private func masses(_ node: Node, _ pieces: PieceSet, _ places: [Int]) -> [Double] {
-        let given = boundary.arranged(pieces, node.path)
+    private func masses(_ node: Node, _ pieces: PieceSet, _ places: some Collection<Int>) -> [Double] {
+        let given = boundary.probabilities(node.path), begins = node.path.isEmpty
         let isChecked = !capitals.isEmpty && !node.lacksCapital
         return places.map { place in
-            let mass = Double(given[place]) * node.mass
+            let mass = begins && !pieces.mayBegin[place] ? 0 : Double(given[pieces.ids[place]]) * node.mass
             return isChecked && lacksCapital(node.text.count, pieces.texts[place]) ? mass * options.lowerCaseOdds : mass
         }
     }
@@ -217,13 +220,15 @@ package struct WordSearch {
     }
 
     // Puts open pieces on the frontier, as far as a search can come to follow them; returns their mass together.
-    private mutating func push(_ node: Node, _ pieces: PieceSet, _ places: [Int], _ masses: [Double], _ floor: Double) -> Double {
+    private mutating func push(
+        _ node: Node, _ pieces: PieceSet, _ span: Range<Int>, _ begun: [Int], _ masses: [Double], _ floor: Double
+    ) -> Double {
         var kept = masses.indices.filter { masses[$0] > floor }
         let most = options.maxNodes * options.maxRounds
         if kept.count > most { kept = kept.sorted { (-masses[$0], $0) < (-masses[$1], $1) }.prefix(most).sorted() }
         var sum = 0.0
         for index in kept {
-            let place = places[index], text = pieces.texts[place], mass = masses[index]
+            let place = index < span.count ? span.lowerBound + index : begun[index - span.count], text = pieces.texts[place], mass = masses[index]
             let lacks = node.lacksCapital || (!capitals.isEmpty && lacksCapital(node.text.count, text))
             frontier.push(
                 Branch(

@@ -46,11 +46,24 @@ package final class PieceSet {
     /// Where the pieces lie whose folded text is a key.
     package func group(_ key: CodePoints) -> Range<Int> { groups[key] ?? 0..<0 }
 
-    /// The places of the pieces whose folded text starts with a prefix, then of those that are a beginning of it.
-    package func beginningOrBegun(_ prefix: CodePoints) -> [Int] {
-        var places = Array(starting(with: prefix))
-        for count in 0..<min(prefix.count, longest + 1) { places += group(prefix.prefix(count)) }
+    /// The places of the pieces whose folded text is a beginning of a text, and not all of it.
+    package func begun(_ text: CodePoints) -> [Int] {
+        var places: [Int] = []
+        for count in 0..<min(text.count, longest + 1) { places += group(text.prefix(count)) }
         return places
+    }
+
+    /// Which of the `groupStarts` lie inside a span that begins and ends where groups do.
+    package func groups(in span: Range<Int>) -> Range<Int> {
+        func first(notBefore place: Int) -> Int {
+            var low = 0, high = groupStarts.count
+            while low < high {
+                let middle = (low + high) / 2
+                if groupStarts[middle] < place { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        return first(notBefore: span.lowerBound)..<first(notBefore: span.upperBound)
     }
 
     private func lowerBound(from start: Int = 0, _ isBefore: (CodePoints) -> Bool) -> Int {

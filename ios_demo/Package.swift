@@ -1,6 +1,15 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
+// Apple's SDKs bring a module of this name; on Linux it is made of the system's library.
+#if os(Linux)
+    let sqlite: [Target] = [.systemLibrary(name: "SQLite3")]
+    let sqliteDependencies: [Target.Dependency] = ["SQLite3"]
+#else
+    let sqlite: [Target] = []
+    let sqliteDependencies: [Target.Dependency] = []
+#endif
+
 let package = Package(
     name: "KeyboardLM",
     platforms: [.iOS(.v18), .macOS(.v15)],
@@ -9,10 +18,10 @@ let package = Package(
         .executable(name: "keyboard-lm-swift", targets: ["keyboard-lm-swift"]),
     ],
     targets: [
-        .target(name: "KeyboardLM"),
+        .target(name: "KeyboardLM", dependencies: sqliteDependencies),
         .target(name: "KeyboardLMToy", dependencies: ["KeyboardLM"]),
         .executableTarget(name: "keyboard-lm-swift", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
         .testTarget(name: "KeyboardLMTests", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
-    ],
+    ] + sqlite,
     swiftLanguageModes: [.v6]
 )

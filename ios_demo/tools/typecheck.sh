@@ -10,7 +10,8 @@ for module in UIKit SwiftUI; do
     swiftc -emit-module -module-name "$module" -swift-version 6 -parse-as-library \
         -emit-module-path "$out/$module.swiftmodule" "$here/Stubs/$module.swift"
 done
-modules=(-I "$out" -I "$here/.build/release/Modules" -swift-version 6)
+# The engine reads SQLite, whose module the SDK has on a phone.
+modules=(-I "$out" -I "$here/.build/release/Modules" -I "$here/Sources/SQLite3" -swift-version 6)
 swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" -package-name ios_demo "$here"/Keyboard/*.swift
 swiftc -typecheck -module-name KeyboardLMDemo -parse-as-library "${modules[@]}" "$here"/App/*.swift
 echo "App and Keyboard type-check against the stubs"

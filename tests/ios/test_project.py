@@ -115,6 +115,9 @@ def test_the_privacy_manifest_says_that_nothing_is_collected(target: str) -> Non
         manifest = plistlib.load(file)
     assert manifest["NSPrivacyTracking"] is False
     assert manifest["NSPrivacyCollectedDataTypes"] == manifest["NSPrivacyTrackingDomains"] == []
+    # `stat` tells whether the personal file, which is the app's own, is still the one that is open.
+    (used,) = manifest["NSPrivacyAccessedAPITypes"]
+    assert used["NSPrivacyAccessedAPITypeReasons"] == ["C617.1"]
 
 
 def test_no_source_opens_the_network_or_uses_what_linux_cannot_check() -> None:

@@ -49,6 +49,7 @@ struct Laws {
             let found = try predictor!.suggest(text.string)
             return ["texts": found.map(\.text), "probabilities": found.map(\.probability)]
         case "editor": return ["states": try editorStates(question["events"] as? [[String: Any]] ?? [])]
+        case "personal": return try PersonalLaw(question).answers(question["steps"] as? [[Any]] ?? [])
         default: throw Usage("no law \(law)")
         }
     }

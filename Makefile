@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: suggest setup test test-extras test-pythons wheel-test docs test-swift test-web web lint format bench golden wheel clean
+.PHONY: suggest setup test test-extras test-pythons wheel-test docs test-swift test-web web lint format bench golden ios-model wheel clean
 
 suggest: $(BIN)/keyboard-lm
 	$(BIN)/keyboard-lm suggest "I am going"
@@ -50,6 +50,10 @@ format: setup
 
 bench: setup
 	$(BIN)/keyboard-lm bench
+
+# What the app of ios_demo/ needs and cannot read of the package's data, written anew.
+ios-model: setup
+	$(BIN)/python -m tests.ios.make_model
 
 golden: setup
 	$(BIN)/python -m tests.golden.make

@@ -28,7 +28,7 @@ class LetterModel:
 
     def _log_probability(self, word: str) -> float:
         """Return the logarithm of the probability of a word's letters, in any case, and of its end."""
-        logs = self._logs
+        logs = self.logs
         second = first = 0
         total = 0.0
         for number in [*self._lexicon.numbers(fold(word)).tolist(), -1]:
@@ -41,8 +41,8 @@ class LetterModel:
         return total
 
     @cached_property
-    def _logs(self) -> NDArray[np.float32]:
-        """Of a letter (last axis; its last place is a word's end) after two others; 0 is a word's beginning."""
+    def logs(self) -> NDArray[np.float32]:
+        """Logarithms of a letter (last axis, its last place a word's end) after two others (0: a word's beginning)."""
         lexicon = self._lexicon
         size = len(lexicon.alphabet) + 2
         words = self._words_below()

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from keyboard_lm.export.pack import PACK_FILE, pack_json
+from keyboard_lm.export.lexicon_bin import LEXICON_BIN_FILE
+from keyboard_lm.export.pack import PACK_FILE, write_pack
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.words.emoji import EMOJI_FILE
 
 openstep = pytest.importorskip("openstep_parser", reason="reads Xcode's project files; pip install openstep-parser")
 
@@ -82,18 +84,21 @@ def test_the_extension_is_embedded_and_its_identifier_nests(objects: dict[str, d
 def test_the_keyboard_carries_a_model_whose_files_belong_together(objects: dict[str, dict[str, Any]]) -> None:
     paths = {Path(item["path"]) for item in _of(objects, "PBXFileReference") if item["sourceTree"] == "<group>"}
     assert {path.name for path in paths} == {
-        "config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors", PACK_FILE,
+        "config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors",
+        PACK_FILE, LEXICON_BIN_FILE, EMOJI_FILE,
     }  # fmt: skip
     checkpoint = Checkpoint.load(bundled_folder())
     for path in paths:
-        if path.name != PACK_FILE:
+        if path.name not in (PACK_FILE, LEXICON_BIN_FILE, EMOJI_FILE):
             assert (DEMO / path).resolve().parent == bundled_folder().resolve()
             assert path.name in checkpoint.files
 
 
-def test_the_pack_holds_todays_layouts_and_rules() -> None:
-    message = "write it anew: python -c 'from keyboard_lm.export.pack import *; print(pack_json(), end=\"\")'"
-    assert (DEMO / "Model" / PACK_FILE).read_text(encoding="utf-8") == pack_json(), message
+def test_the_pack_holds_todays_words_and_rules(tmp_path: Path) -> None:
+    write_pack(tmp_path, Checkpoint.load(bundled_folder()).config)
+    for name in (PACK_FILE, LEXICON_BIN_FILE):
+        written = (tmp_path / name).read_bytes()
+        assert (DEMO / "Model" / name).read_bytes() == written, "write it anew: make ios-model"
 
 
 def test_the_extension_asks_for_nothing() -> None:

@@ -5,7 +5,8 @@
     tokenizer.model          SentencePiece model
     proper_nouns.txt         the text form's true-case list
     checkpoint.json          digests that tie the four above together
-    pack.json                layouts and the text field's rules, for readers without TOML
+    pack.json                layouts, rules, channel, gate and costs, for readers without TOML
+    lexicon.bin              the lexicon as arrays to be mapped, for readers without numpy
     language/                lexicon, channel, emoji and rules of the language
     LICENCE.txt              of the model and the data
     manifest.json            what this is, and size and SHA-256 of every other file
@@ -25,7 +26,7 @@ from typing import Any
 
 from keyboard_lm import __version__
 from keyboard_lm.errors import PackageError
-from keyboard_lm.export.pack import PACK_FILE, pack_json
+from keyboard_lm.export.pack import write_pack
 from keyboard_lm.network.checkpoint import CONFIG_FILE, INDEX_FILE, Checkpoint, bundled_folder
 from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
 from keyboard_lm_coreml.convert.recipe import Recipe
@@ -49,7 +50,7 @@ def write_companions(folder: Path, checkpoint: Checkpoint, language: str = "en")
     index = json.loads((checkpoint.folder / INDEX_FILE).read_text(encoding="utf-8"))
     index["files"] = {name: index["files"][name] for name in kept}
     (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    (folder / PACK_FILE).write_text(pack_json(language), encoding="utf-8")
+    write_pack(folder, checkpoint.config, language)
     (folder / LANGUAGE_FOLDER).mkdir()
     for source in resources.files("keyboard_lm").joinpath("languages", language).iterdir():
         if source.is_file():

@@ -22,11 +22,35 @@ public struct Layout: Sendable, Equatable {
     public var width: Double { rows.map { $0.left + Double($0.keys.count) }.max() ?? 1 }
 }
 
-/// The data of `pack.json`: layouts and the rules of a text field.
+/// What calls of the network cost on one device, in milliseconds.
+package struct CallTimes: Sendable, Equatable, Decodable {
+    package let overhead: Double
+    /// Of reading the weights, which overlaps in part with computing.
+    package let read: Double
+    /// Of computing one token.
+    package let token: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case overhead = "overhead_ms"
+        case read = "read_ms"
+        case token = "token_ms"
+    }
+}
+
+/// The data of `pack.json`: layouts, the rules of a text field and of words, how words are mistyped, what devices need.
 public struct Pack: Sendable {
     public let language: String
     public let layouts: [String: Layout]
     public let editor: EditorOptions
+    /// How more words are made of those of the lexicon.
+    package let forms: [FormRule]
+    /// What may stand behind a number without a space.
+    package let units: Set<CodePoints>
+    package let channel: ChannelParameters
+    /// When letters that are no word are replaced; nil where ratios alone decide.
+    package let gate: Gate?
+    /// By name.
+    package let devices: [String: CallTimes]
 
     private struct File: Decodable {
         struct Row: Decodable {
@@ -43,22 +67,35 @@ public struct Pack: Sendable {
             let full_stop: String
             let sentence_capitals: Bool
         }
-        let format: Int
+        struct Weights: Decodable { let in_context, alone: [Double] }
         let language: String
         let editor: Rules
         let layouts: [String: Letters]
+        let forms: [FormRule]
+        let units: [String]
+        let taps: TapModel
+        let rates: ErrorRates
+        let spelling: String
+        let gate: Weights?
+        let devices: [String: CallTimes]
     }
+    private struct Head: Decodable { let format: Int }
 
     /// - Throws: `KeyboardLMError` where the file is missing, damaged, or of another format.
     public init(file: URL) throws {
+        let damaged = KeyboardLMError("\(file.path): no pack of this package's; export the model again")
         let read: File
         do {
-            read = try JSONDecoder().decode(File.self, from: Data(contentsOf: file))
+            let data = try Data(contentsOf: file)
+            let format = try JSONDecoder().decode(Head.self, from: data).format
+            guard format == Self.format else {
+                throw KeyboardLMError("\(file.path): format \(format), but this app reads \(Self.format); export the model again")
+            }
+            read = try JSONDecoder().decode(File.self, from: data)
+        } catch let error as KeyboardLMError {
+            throw error
         } catch {
-            throw KeyboardLMError("\(file.path): no pack of this package's; export the model again")
-        }
-        guard read.format == Self.format else {
-            throw KeyboardLMError("\(file.path): format \(read.format), but this app reads \(Self.format); export the model again")
+            throw damaged
         }
         language = read.language
         layouts = Dictionary(
@@ -75,7 +112,12 @@ public struct Pack: Sendable {
         rules.fullStop = CodePoints(read.editor.full_stop)
         rules.sentenceCapitals = read.editor.sentence_capitals
         editor = rules
+        forms = read.forms
+        units = Set(read.units.map { CodePoints($0) })
+        channel = try ChannelParameters(taps: read.taps, rates: read.rates, spelling: SpellingRule.parse(read.spelling))
+        gate = try read.gate.map { try Gate(inContext: $0.in_context, alone: $0.alone) }
+        devices = read.devices
     }
 
-    private static let format = 1
+    private static let format = 2
 }

@@ -28,6 +28,15 @@ package enum CharacterClass {
         return properties(c)?.generalCategory == .decimalNumber
     }
 
+    /// `str.isdigit`.
+    package static func isDigit(_ c: UInt32) -> Bool {
+        if c < 0x80 { return (0x30...0x39).contains(c) }
+        switch properties(c)?.numericType {
+        case .decimal, .digit: return true
+        default: return false
+        }
+    }
+
     /// `str.isalnum`, which is `\w` without the underscore.
     package static func isAlphanumeric(_ c: UInt32) -> Bool {
         if c < 0x80 { return isASCIILetter(c) || (0x30...0x39).contains(c) }

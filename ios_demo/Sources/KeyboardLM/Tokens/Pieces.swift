@@ -132,4 +132,9 @@ package enum Case {
         }
         return folded
     }
+
+    /// Capitals throughout, which may make the text longer.
+    package static func upper(_ text: CodePoints) -> CodePoints {
+        text.values.reduce(into: CodePoints()) { $0 += CharacterClass.upper($1) }
+    }
 }

@@ -27,6 +27,7 @@ package final class Channel {
     static let never = -1e4  // the logarithm of a probability that is not worth having
 
     package let parameters: ChannelParameters
+    package let layout: Layout
     package let places: KeyPlaces
     /// Letters and the word's beginning.
     let size: Int
@@ -52,7 +53,8 @@ package final class Channel {
     ///   - alphabet: the letters of words, folded; a letter's number is its place plus 1.
     package init(_ layout: Layout, alphabet: [UInt32], parameters: ChannelParameters = ChannelParameters()) {
         let places = KeyPlaces(layout), size = alphabet.count + 1, rates = parameters.rates
-        (self.parameters, self.places, self.alphabet, self.size) = (parameters, places, alphabet, size)
+        (self.parameters, self.layout, self.places) = (parameters, layout, places)
+        (self.alphabet, self.size) = (alphabet, size)
         var numberOf: [UInt32: Int] = [:]
         for (place, letter) in alphabet.enumerated() { numberOf[letter] = place + 1 }
         self.numberOf = numberOf

@@ -7,8 +7,8 @@ the way to it, the letters so far.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,8 @@ from keyboard_lm.touch.layout import Tap
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
-MAX_REMEMBERED = 384
+_Typed = tuple[str, tuple[Tap | None, ...]]  # folded letters, and where each was tapped
+MAX_REMEMBERED = 1024
 _MOST_ERRORS = 8.0  # of a hypothesis that a rule of spelling is tried on: one error before, or a rare one
 _MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
@@ -87,23 +88,37 @@ class _Children(NamedTuple):
     num: NDArray[np.int32]
 
 
+class _Rules(NamedTuple):
+    """Rules of spelling for what was typed.
+
+    Attributes:
+        is_first: whether a letter, by its number, is the first that one of them means, (A,).
+        by_first: by that letter: the other letters meant, and the logarithm of the rule's probability.
+    """
+
+    is_first: NDArray[np.bool_]
+    by_first: dict[int, list[tuple[tuple[int, ...], float]]]
+
+
 class _Step:
     """The hypotheses after some letters, and what was made of them so far.
 
     Attributes:
         beam: the hypotheses.
         last: what the channel says of the last letter; None before the first.
-        longer: the hypotheses after one letter more, by that and its tap, as far as they are remembered.
         children: where the next letter can take them; None where that is not known.
+        likely: where a rule of spelling can take them; None where that is not known.
         words: the words that end at them, best first; None where that is not known.
         beginnings: the beginnings that they are, by how many were wanted.
     """
 
+    __slots__ = ("beam", "beginnings", "children", "last", "likely", "words")
+
     def __init__(self, beam: _Beam, last: Place | None) -> None:
         self.beam = beam
         self.last = last
-        self.longer: dict[tuple[str, Tap | None], _Step] = {}
         self.children: _Children | None = None
+        self.likely: _Children | None = None
         self.words: list[Candidate] | None = None
         self.beginnings: dict[int, list[tuple[str, float]]] = {}
 
@@ -111,13 +126,14 @@ class _Step:
 class CandidateSearch:
     """Finds the words that may have been meant.
 
-    The last few beginnings are remembered, so that one letter more costs one step more.
+    The beginnings used last are remembered, so that one letter more costs one step more, and a word that was typed
+    before none.
 
     Args:
         lexicon: the words.
         channel: over the lexicon's alphabet.
         options: how far to look.
-        num_remembered: letters of beginnings that are remembered, some 10 KB each; more where several keyboards ask.
+        num_remembered: beginnings that are remembered, some 8 KB each; more where several keyboards ask.
     """
 
     def __init__(
@@ -136,15 +152,15 @@ class CandidateSearch:
         self._log_of: Logs = (np.arange(MAX_FREQUENCY + 1, dtype=np.float32) - MAX_FREQUENCY) * step
         self._promise_of: Logs = self._log_of * self.options.frequency_weight
         self._omission: Logs = channel.omission.ravel()
-        self._num_steps = 0
+        self._rules: dict[tuple[str, bool], _Rules] = {}  # by what was typed and whether the word begins there
+        self._steps: OrderedDict[_Typed, _Step] = OrderedDict()  # the one used longest ago first
         self._with_children: deque[_Step] = deque()  # the last ones whose children were wanted
         self._begun = self._step([np.array([ROOT], np.intp)], [np.zeros(1, np.float32)], None)
 
     def forget(self) -> None:
         """Drop the beginnings that are remembered."""
-        self._begun.longer.clear()
+        self._steps.clear()
         self._with_children.clear()
-        self._num_steps = 0
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
         """Return the words that may have been meant by letters or taps, most promising first; never offensive ones.
@@ -192,18 +208,24 @@ class CandidateSearch:
 
     def _after(self, typed: str, taps: tuple[Tap | None, ...]) -> _Step:
         """Return the hypotheses after folded letters."""
-        steps = [self._begun]
-        for num, key in enumerate(zip(typed, taps, strict=True), 1):
-            last = steps[-1]
-            step = last.longer.get(key)
-            if step is None:
-                step = self._advance(typed[:num], key[1], steps)
-                if self._num_steps >= self._max_steps:
-                    self.forget()
-                last.longer[key] = step
-                self._num_steps += 1
-            steps.append(step)
-        return steps[-1]
+        remembered = self._steps
+        found = remembered.get((typed, taps))
+        if found is None:
+            steps = [self._begun]
+            for num in range(1, len(typed) + 1):
+                key = typed[:num], taps[:num]
+                step = remembered.get(key)
+                if step is None:
+                    step = remembered[key] = self._advance(key[0], taps[num - 1], steps)
+                steps.append(step)
+            found = steps[-1]
+        for num in range(len(typed), 0, -1):  # a beginning is not forgotten before those that go on from it
+            key = typed[:num], taps[:num]
+            if key in remembered:
+                remembered.move_to_end(key)
+        while len(remembered) > self._max_steps:
+            remembered.popitem(last=False)
+        return found
 
     def _advance(self, typed: str, tap: Tap | None, steps: list[_Step]) -> _Step:
         """Move hypotheses over the last letter typed: from the letter before it, from two before it, or by a rule."""
@@ -212,8 +234,8 @@ class CandidateSearch:
         hit = place.hit
         after = self.channel.doubled(letter, place.added) if letter == typed[-2:-1] else place.added
         children, beam = self._children_of(last), last.beam
-        nodes = [children.nodes, beam.nodes]
         letters = self.lexicon.letters.take(beam.nodes)
+        nodes = [children.nodes, beam.nodes]
         logs = [children.logs + hit.take(children.letters), beam.logs + after.take(letters)]
         if last.last is not None:
             children = self._children_of(steps[-2])
@@ -225,45 +247,68 @@ class CandidateSearch:
                 grandchildren = self._children(swapped)
                 nodes.append(grandchildren.nodes)
                 logs.append(grandchildren.logs + last.last.hit.take(grandchildren.letters))
-        for respelt in self._respelt(typed, steps):
+        respelt = self._respelt(typed, steps)
+        if respelt is not None:
             nodes.append(respelt.nodes)
             logs.append(respelt.logs)
         return self._step(nodes, logs, place)
 
-    def _respelt(self, typed: str, steps: list[_Step]) -> Iterator[_Beam]:
-        """Yield where rules of spelling take hypotheses whose letters are at the end of what was typed."""
+    def _respelt(self, typed: str, steps: list[_Step]) -> _Beam | None:
+        """Return where rules of spelling take hypotheses whose letters are at the end of what was typed."""
+        nodes: list[int] = []
+        logs: list[float] = []
+        below = self.lexicon.below
         for num in range(1, min(self.channel.longest_typed, len(typed)) + 1):
-            rules = self.channel.substitutions.get(typed[-num:], ())
-            likely: _Children | None = None
-            for rule in rules:
-                if rule.at_start and num != len(typed):
-                    continue
-                if likely is None:
-                    likely = self._likely_children(steps[-num])
-                letters, nodes, logs = likely.letters, likely.nodes, likely.logs
-                for place, number in enumerate(rule.meant):
-                    if place:
-                        children = self._children(_Beam(nodes, logs))
-                        letters, nodes, logs = children.letters, children.nodes, children.logs
-                    kept = (letters == number).nonzero()[0]
-                    nodes, logs = nodes.take(kept), logs.take(kept)
-                    if not len(kept):
-                        break
-                else:
-                    yield _Beam(nodes, logs + np.float32(rule.log_probability))
+            rules = self._rules_of(typed[-num:], num == len(typed))
+            if rules is None:
+                continue
+            likely = self._likely_children(steps[-num])
+            first = rules.is_first.take(likely.letters).nonzero()[0]
+            columns = (column.take(first).tolist() for column in likely[:3])
+            for node, letter, log in zip(*columns, strict=True):
+                for rest, log_probability in rules.by_first[letter]:
+                    end = below(node, rest) if rest else node
+                    if end >= 0:
+                        nodes.append(end)
+                        logs.append(log + log_probability)
+        return _Beam(np.array(nodes, np.intp), np.array(logs, np.float32)) if nodes else None
+
+    def _rules_of(self, typed: str, begins: bool) -> _Rules | None:
+        rules = self._rules.get((typed, begins))
+        if rules is not None:
+            return rules
+        by_first: dict[int, list[tuple[tuple[int, ...], float]]] = {}
+        for rule in self.channel.substitutions.get(typed, ()):
+            if begins or not rule.at_start:
+                log_probability = float(np.float32(rule.log_probability))  # added as the channel's other numbers
+                by_first.setdefault(rule.meant[0], []).append((rule.meant[1:], log_probability))
+        if not by_first:
+            return None
+        is_first = np.zeros(len(self.lexicon.alphabet) + 1, np.bool_)
+        is_first[list(by_first)] = True
+        rules = self._rules[typed, begins] = _Rules(is_first, by_first)
+        return rules
 
     def _likely_children(self, step: _Step) -> _Children:
         # Those of the hypotheses that may still be misspelt by a rule.
-        kept = (step.beam.logs > -_MOST_ERRORS).nonzero()[0]
-        return self._children(_Beam(step.beam.nodes.take(kept), step.beam.logs.take(kept)))
+        if step.likely is None:
+            kept = (step.beam.logs > -_MOST_ERRORS).nonzero()[0]
+            step.likely = self._children(_Beam(step.beam.nodes.take(kept), step.beam.logs.take(kept)))
+            self._remember_children(step)
+        return step.likely
 
     def _children_of(self, step: _Step) -> _Children:
         if step.children is None:
             step.children = self._children(step.beam)
+            self._remember_children(step)
+        return step.children
+
+    def _remember_children(self, step: _Step) -> None:
+        if step not in self._with_children:
             self._with_children.append(step)
             if len(self._with_children) > _MAX_CHILDREN:
-                self._with_children.popleft().children = None
-        return step.children
+                oldest = self._with_children.popleft()
+                oldest.children = oldest.likely = None
 
     def _step(self, nodes: list[Nodes], logs: list[Logs], last: Place | None) -> _Step:
         """Put hypotheses together, with those that leave one more letter out."""
@@ -273,8 +318,11 @@ class CandidateSearch:
         omission = self._omission.take(row.repeat(children.num) + children.letters)
         skipped = self._worth(children.nodes, children.logs + omission)
         if len(skipped.nodes):
-            beam = self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs])
-        return _Step(beam, last)
+            return _Step(self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs]), last)
+        step = _Step(beam, last)
+        step.children = children
+        self._remember_children(step)
+        return step
 
     def _worth(self, nodes: Nodes, logs: Logs) -> _Beam:
         kept = (logs > -self.options.margin).nonzero()[0]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib import resources
+from itertools import repeat
 from typing import Any
 from zipfile import BadZipFile
 
@@ -145,14 +146,16 @@ class Lexicon:
 
     def node_of(self, folded: str) -> int | None:
         """Return the trie's node that folded letters lead to; None where no word begins with them."""
-        node = ROOT
-        for letter in folded:
-            number = self._number_of.get(letter)
-            if number is None:
-                return None
-            node = self._letters.find(number, self._first_child[node], self._first_child[node + 1])
+        node = self.below(ROOT, map(self._number_of.get, folded, repeat(0)))
+        return node if node >= 0 else None
+
+    def below(self, node: int, numbers: Iterable[int]) -> int:
+        """Return where letters, by their numbers, lead to from a node; -1 where no word goes on with them."""
+        letters, firsts = self._letters, self._first_child
+        for number in numbers:
+            node = letters.find(number, firsts[node], firsts[node + 1])
             if node < 0:
-                return None
+                return -1
         return node
 
     def _entries_of(self, word: str) -> range:

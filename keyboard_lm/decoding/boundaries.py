@@ -14,6 +14,7 @@ from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.form import TypedText
 
 _MOST_CHARS = 4096  # of a field that are looked at; far more than the window holds
+_MAX_KNOWN = 4  # texts whose ids are remembered
 _STEP_CHARS = 1024  # what is cut off grows by so much at a time: each cut costs a prefill
 
 
@@ -59,7 +60,7 @@ class Boundaries:
         words = word_boundary(tokenizer)
         self.cache = ContextCache(backend, words=words, budget=budget)
         self._tokenizer = tokenizer
-        self._known: tuple[tuple[tuple[str, ...], ...], Path] = ((), ())
+        self._known: dict[tuple[tuple[str, ...], ...], Path] = {}
         room = min(backend.capacity, backend.config.max_context_length) - max_nodes
         if room < 2:
             raise ConfigError(
@@ -77,9 +78,10 @@ class Boundaries:
         return self.cache.at_once(self.ids(typed), turn)
 
     def ids(self, typed: TypedText) -> Path:
-        """Return the context's ids; those of the text asked about last are remembered."""
-        if self._known[0] == typed.messages and self._known[1]:
-            return self._known[1]
+        """Return the context's ids; those of the texts asked about last are remembered."""
+        known = self._known.get(typed.messages)
+        if known is not None:
+            return known
         messages = typed.messages
         if self._read is not None:
             messages = tuple(tuple(map(self._read, message)) for message in messages)
@@ -89,5 +91,7 @@ class Boundaries:
             ids += self._tokenizer.encode_tokens(message)
             ids.append(self._tokenizer.message_end_id)
         ids += self._tokenizer.encode_tokens(current)
-        self._known = typed.messages, self._window.fit(ids)
-        return self._known[1]
+        if len(self._known) >= _MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        known = self._known[typed.messages] = self._window.fit(ids)
+        return known

@@ -7,7 +7,7 @@ from pathlib import Path
 from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
 from keyboard_lm.backends.protocol import Backend, SharedBackend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions
-from keyboard_lm.correction.corrector import CorrectorOptions
+from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.context import KnownBudget
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.language import load_language

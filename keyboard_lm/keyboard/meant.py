@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from keyboard_lm.correction.candidates import CandidateSearch
-from keyboard_lm.correction.corrector import Corrector, Hypothesis, Verdict
+from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.hypotheses import Hypothesis, Verdict
 from keyboard_lm.correction.mistyped_prefixes import mistyped_completions
 from keyboard_lm.decoding.boundaries import Boundaries, recent
 from keyboard_lm.keyboard.bar import Correction, Kind
@@ -15,7 +16,7 @@ from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place, as_typed
 from keyboard_lm.keyboard.ranking import log
 from keyboard_lm.personal.store import PersonalStore
-from keyboard_lm.text.case import fold
+from keyboard_lm.text.case import fold_word
 
 
 class MeantSources:
@@ -80,11 +81,11 @@ class MeantSources:
     def words(self, place: Place, verdict: Verdict) -> Iterator[Offer]:
         """Yield what a verdict holds, but for the literal."""
         word, made = place.word, verdict.correction
-        folded = fold(word)
+        folded = fold_word(word)
         may_be_replaced = (word, made.replaced if made is not None else word)
         for replaced, text, log_joint, _, log_channel in verdict.hypotheses:
             if text != replaced and replaced in may_be_replaced:
-                is_longer = len(text) > len(folded) and fold(text).startswith(folded) and " " not in text
+                is_longer = len(text) > len(folded) and fold_word(text).startswith(folded) and " " not in text
                 kind: Kind = "completion" if is_longer else "correction"
                 yield Offer(text, text, kind, "corrector", log_joint - log_channel, log_channel, replaced)
 
@@ -130,4 +131,4 @@ class MeantSources:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, fold(text)))
+    return "".join(filter(str.isalnum, fold_word(text)))

@@ -37,3 +37,10 @@ class Offer(NamedTuple):
     def log_joint(self) -> float:
         """What it is worth: both together."""
         return self.log_prior + self.log_channel
+
+
+def new_offer(
+    text: str, word: str, kind: Kind, source: Source, log_prior: float, log_channel: float, replaced: str
+) -> Offer:
+    """Return an offer: in a third of the time of the class, which dozens are made with for each key."""
+    return tuple.__new__(Offer, (text, word, kind, source, log_prior, log_channel, replaced))

@@ -8,9 +8,9 @@ from copy import copy
 from functools import lru_cache
 from typing import Literal
 
-from keyboard_lm.keyboard.offers import Offer
+from keyboard_lm.keyboard.offers import Offer, new_offer
 from keyboard_lm.personal.store import PersonalView
-from keyboard_lm.text.case import fold
+from keyboard_lm.text.case import fold_word
 
 Refusal = Literal["offensive", "no word", "another spelling of it is likelier"]
 _MIXED = frozenset({"network", "own words", "mistyped"})  # the corrector has asked the view itself
@@ -23,12 +23,21 @@ class OfferFilter:
     Args:
         is_offensive: of one word.
         is_no_word: of an offer: whether it is nothing that anybody should be offered.
+        is_listed: of a text: whether it is something that anybody may be offered, whoever writes; such is not asked
+            about in `is_no_word`. None for nothing.
     """
 
-    def __init__(self, is_offensive: Callable[[str], bool], is_no_word: Callable[[Offer], bool] | None = None) -> None:
+    def __init__(
+        self,
+        is_offensive: Callable[[str], bool],
+        is_no_word: Callable[[Offer], bool] | None = None,
+        is_listed: Callable[[str], bool] | None = None,
+    ) -> None:
         self.is_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(is_offensive)
         self.has_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(self._has_offensive)
         self._is_no_word = is_no_word
+        self._is_listed = is_listed
+        self._is_always_fit = lru_cache(maxsize=_MAX_REMEMBERED)(self._always_fit)
 
     def another(self, is_no_word: Callable[[Offer], bool]) -> OfferFilter:
         """Return the same for another writer, whose words are others; what is remembered is shared."""
@@ -42,11 +51,16 @@ class OfferFilter:
         The word is looked at as its source has it and as it would be inserted: in capitals it may be another.
         """
         text, word = offer[0], offer[1]
+        if self._is_always_fit(text) and (word == text or not self.has_offensive(word)):
+            return None
         if self.has_offensive(text) or (word != text and self.has_offensive(word)):
             return "offensive"
         if self._is_no_word is not None and self._is_no_word(offer):
             return "no word"
         return None
+
+    def _always_fit(self, text: str) -> bool:
+        return self._is_listed is not None and self._is_listed(text) and not self.has_offensive(text)
 
     def _has_offensive(self, words: str) -> bool:
         return any(map(self.is_offensive, words.split()))
@@ -77,17 +91,20 @@ class Ranking:
 
     def add(self, offers: Iterable[Offer]) -> None:
         """Take in what a source yields, as far as it is fit."""
+        taken, refusal_of, view = self._offers, self._filter.refusal, self._view
         for offer in offers:
-            refusal = self._filter.refusal(offer)
+            refusal = refusal_of(offer)
             if refusal is not None:
                 self._refuse(offer, refusal)
                 continue
-            if self._view is not None and offer.source in _MIXED:
-                offer = self._mixed(offer, self._view)
-            key, log_joint = fold(offer.text), offer.log_prior + offer.log_channel
-            known = self._offers.get(key)
+            text, word, kind, source, log_prior, log_channel, replaced = offer
+            if view is not None and source in _MIXED:
+                log_prior = log(view.mix(math.exp(log_prior), word))
+                offer = new_offer(text, word, kind, source, log_prior, log_channel, replaced)
+            key, log_joint = fold_word(text), log_prior + log_channel
+            known = taken.get(key)
             if known is None or log_joint > known[0]:
-                self._offers[key] = log_joint, offer
+                taken[key] = log_joint, offer
                 offer = known[1] if known is not None else offer
             if known is not None:
                 self._refuse(offer, "another spelling of it is likelier")
@@ -99,11 +116,6 @@ class Ranking:
     def total(self) -> float:
         """Return the probability of all that was taken."""
         return math.fsum(math.exp(log_joint) for log_joint, _ in self._offers.values())
-
-    @staticmethod
-    def _mixed(offer: Offer, view: PersonalView) -> Offer:
-        text, word, kind, source, log_prior, log_channel, replaced = offer
-        return Offer(text, word, kind, source, log(view.mix(math.exp(log_prior), word)), log_channel, replaced)
 
     def _refuse(self, offer: Offer, refusal: Refusal) -> None:
         if self._refused is not None:

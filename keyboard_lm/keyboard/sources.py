@@ -12,7 +12,7 @@ from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.keyboard.place import Place, as_typed
 from keyboard_lm.keyboard.ranking import log
-from keyboard_lm.text.case import fold
+from keyboard_lm.text.case import fold_word
 from keyboard_lm.words.frequent_words import frequent_words
 from keyboard_lm.words.known_words import KnownWords
 from keyboard_lm.words.lexicon import MAX_FREQUENCY
@@ -49,11 +49,11 @@ class WordSources:
     def network(self, place: Place, result: SearchResult | None) -> Iterator[Offer]:
         """Yield the words that a search has found, but for the one that was typed."""
         word, kind = place.word, _kind(place)
-        folded = fold(word)
+        folded = fold_word(word)
         for each in result.words if result is not None else ():
             written = self._words.cased(each.text)
             text = as_typed(written, word) if word else place.as_next(written)
-            if not word or fold(text) != folded:
+            if not word or fold_word(text) != folded:
                 yield Offer(text, each.text, kind, "network", log(each.probability), 0.0, word)
 
     def own(self, place: Place, found: tuple[Word, ...]) -> Iterator[Offer]:
@@ -64,23 +64,23 @@ class WordSources:
         if place.view is None:
             return
         word, kind = place.word, _kind(place)
-        folded, keys = fold(word), {fold(each.text) for each in found}
-        own = [text for text in place.view.candidates(place.prefix, self._num_words) if fold(text) not in keys]
+        folded, keys = fold_word(word), {fold_word(each.text) for each in found}
+        own = [text for text in place.view.candidates(place.prefix, self._num_words) if fold_word(text) not in keys]
         known = [-math.inf] * len(own)
         if place.boundary is not None and own:
             scores = self._scorer.look(place.boundary, [(text,) for text in own])
             known = [log(score.probability) if score.is_exact else -math.inf for score in scores]
         for written, log_prior in zip(own, known, strict=True):
             text = as_typed(written, word) if word else place.as_next(written)
-            if not word or fold(text) != folded:
+            if not word or fold_word(text) != folded:
                 yield Offer(text, written, kind, "own words", log_prior, 0.0, word)
 
     def frequent(self, place: Place) -> Iterator[Offer]:
         """Yield the most frequent words of the lexicon: for want of better ones."""
         word, kind = place.word, _kind(place)
-        folded = fold(word)
+        folded = fold_word(word)
         for written, frequency in frequent_words(self._language.lexicon, word, self._num_words):
-            if not word or fold(written) != folded:
+            if not word or fold_word(written) != folded:
                 text = as_typed(written, word) if word else place.as_next(written)
                 log_prior = self._log_mix + (frequency - MAX_FREQUENCY) * self._nats_per_step
                 yield Offer(text, written, kind, "lexicon", log_prior, 0.0, word)

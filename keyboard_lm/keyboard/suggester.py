@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
-from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
+from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.correction.reader import Reader
 from keyboard_lm.decoding.boundaries import Boundaries, recent
 from keyboard_lm.decoding.context import KnownBudget
@@ -117,7 +118,9 @@ class SuggesterParts:
                 candidates, tokenizer, options.corrector, max_nodes=max_nodes, words=known_words, gate=language.gate
             ),
             OfferFilter(
-                is_offensive or language.lexicon.is_offensive, lambda offer: not known_words.is_word(offer.text)
+                is_offensive or language.lexicon.is_offensive,
+                lambda offer: not known_words.is_word(offer.text),
+                known_words.is_word_for_all,
             ),
             SwipeDecoder(language.lexicon, layout, options.swipe),
             known_words,
@@ -247,15 +250,10 @@ class Suggester:
             ranking = Ranking(self._filter, view, refused)
             make = self._by_path if request.path else self._in_word if place.word else self._between_words
             answer, taken = make(place, ranking)
-        answer = replace(
-            answer,
-            stage=_stage(turn, boundary is not None, num_fed),
-            num_model_calls=turn.num_calls,
-            device_ms=turn.spent_ms,
-            host_ms=(turn.clock() - begun) * 1000,
-            revision=request.revision,
-        )
-        return answer, taken
+        stage = _stage(turn, boundary is not None, num_fed)
+        host_ms = (turn.clock() - begun) * 1000
+        made = answer.slots, answer.correction, answer.ghost
+        return Answer(*made, stage, turn.num_calls, turn.spent_ms, host_ms, request.revision), taken
 
     def _is_unfit(self, word: str) -> bool:
         return self.is_offensive(word) or not self._known_words.is_word(word)

@@ -87,6 +87,12 @@ class PersonalFile:
             PersonalStoreError: the file cannot be read now.
         """
 
+        if self._is_held and self._was_looked_at and self._connection is not None:
+            try:
+                return ask(self._connection)
+            except (sqlite3.Error, UnicodeDecodeError):
+                pass  # what is wrong is found out below
+
         def look_and_ask() -> Result:
             connection = self._connected()
             if not (self._is_held and self._was_looked_at):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+_MAX_REMEMBERED = 8192
+
 
 def fold(text: str) -> str:
     """Return `text` in lower case, character by character, so that its length stays.
@@ -12,3 +16,6 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+fold_word = lru_cache(maxsize=_MAX_REMEMBERED)(fold)  # for words, the same ones again and again; `fold` for texts

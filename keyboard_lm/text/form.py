@@ -50,7 +50,7 @@ _TOKEN = re.compile(
 _ONE_WORD = re.compile(_WORD_TOKEN)
 _WORD_PART = re.compile(rf"(?:{_WORD}|['.,:])+")
 _LETTER_EMOTICONS = frozenset({"xD", "XD"})  # the ones that would be words where an emoticon cannot stand
-_MAX_HEADS = 8
+_MAX_HEADS = _MAX_TYPED = 8
 _PROBE = "x"  # any word: shows which marks the tokens before the cursor take
 
 # Spacing classes of punctuation: (attaches to the left, attaches to the right).
@@ -113,7 +113,7 @@ class TextForm:
     def __init__(self, proper_nouns: Iterable[str] = ()) -> None:
         self.proper_nouns = frozenset(proper_nouns)
         self._heads: dict[str, tuple[tuple[str, ...], bool]] = {}  # what `_ends_before` said of the last few texts
-        self._last = "", self._split("")  # what `split_typed` said of the last text
+        self._typed: dict[str, TypedText] = {}  # what `split_typed` said of the last few
 
     def encode(self, message: str) -> str:
         """Return the form of one message (a line break counts as a space)."""
@@ -213,18 +213,21 @@ class TextForm:
         The finished tokens are those of the whole line when its last word ends where the cursor is, marks included:
         a blank typed after ``(`` is already known, a blank that may still be typed after ``.`` takes its default.
         """
-        before, known = self._last
-        if text == before:
-            return known
-        if _is_letter_more(text, before, known):
-            typed = TypedText(known.messages, known.partial + text[-1], known.starts_sentence, known.space_before)
-        else:
-            typed = self._split(text)
-        self._last = text, typed
+        typed = self._typed.get(text)
+        if typed is None:
+            before = self._typed.get(text[:-1])
+            if before is not None and _is_letter_more(text[-1:], before):
+                word = before.partial + text[-1]
+                typed = TypedText(before.messages, word, before.starts_sentence, before.space_before)
+            else:
+                typed = self._split(text)
+            if len(self._typed) >= _MAX_TYPED:
+                del self._typed[next(iter(self._typed))]
+            self._typed[text] = typed
         return typed
 
     def starts_sentence_after(self, text: str) -> bool:
-        """Return what `split_typed` says of a text's end, without displacing what that remembers."""
+        """Return what `split_typed` says of a text's end, without a place in what that remembers."""
         return self._split(text).starts_sentence
 
     def _split(self, text: str) -> TypedText:
@@ -253,12 +256,11 @@ class TextForm:
         return known
 
 
-def _is_letter_more(text: str, before: str, typed: TypedText) -> bool:
-    # Whether a plain letter was added to a word of two plain letters or more: which makes nothing else of the word
-    # (some emoticons have two letters side by side, none has three), nor of what stands before it.
-    word, letter = typed.partial, text[-1:]
-    is_plain = word.isascii() and word.isalpha() and letter.isascii() and letter.isalpha()
-    return is_plain and len(word) > 1 and len(text) == len(before) + 1 and text.startswith(before)
+def _is_letter_more(letter: str, before: TypedText) -> bool:
+    # Whether a plain letter behind a word of two plain letters or more makes nothing else of the word (some emoticons
+    # have two letters side by side, none has three), nor of what stands before it.
+    word = before.partial
+    return len(word) > 1 and word.isascii() and word.isalpha() and letter.isascii() and letter.isalpha()
 
 
 def _last_word(line: str) -> str:

@@ -84,6 +84,10 @@ class KnownWords:
             return all(map(self.is_word, text.split()))
         return self._is_listed(text) or self._is_learned(text)
 
+    def is_word_for_all(self, text: str) -> bool:
+        """Return whether it is one whoever writes: whatever was learned."""
+        return all(map(self._is_listed, text.split() if " " in text else (text,)))
+
     def is_known(self, word: str) -> bool:
         """Return whether letters are a word cased as they are, or with a capital or capitals throughout."""
         if self._lexicon.known(word):

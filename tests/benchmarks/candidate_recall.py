@@ -27,7 +27,8 @@ import numpy as np
 from keyboard_lm.backends import load_backend
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.correction.candidates import Candidate, CandidateOptions, CandidateSearch
-from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
+from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.boundaries import Boundaries
 from keyboard_lm.evaluation.estimate import Counts, Metric, estimate, ratio
 from keyboard_lm.evaluation.noise import ErrorKind

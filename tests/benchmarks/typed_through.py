@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.correction.corrector import CorrectorOptions
+from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.inline import InlineOptions
 from keyboard_lm.evaluation.texts import load_texts, sample, shipped_texts
 from keyboard_lm.evaluation.typist import Typist, load_typist

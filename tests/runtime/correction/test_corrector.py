@@ -11,7 +11,8 @@ import pytest
 
 from keyboard_lm.backends.protocol import Logits
 from keyboard_lm.correction.candidates import Candidate, CandidateSearch
-from keyboard_lm.correction.corrector import Corrector, CorrectorOptions
+from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.context import Boundary, ContextCache
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.text.form import TypedText

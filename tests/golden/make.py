@@ -40,6 +40,7 @@ from keyboard_lm.touch.channel import Channel, TapModel
 from keyboard_lm.touch.layout import Tap, load_layout
 from keyboard_lm.words.frequent_words import frequent_words
 
+from . import word_laws
 from .scenarios import SCENARIOS, Keys
 from .toy_network import ToyNetwork
 
@@ -226,6 +227,23 @@ def corrector() -> Iterator[Case]:
         }  # fmt: skip
 
 
+def words() -> Iterator[Case]:
+    """Yield letters, with whether they are a word, how it is cased, and as what they are read."""
+    yield from word_laws.words(load_language(), _search(), _messages())
+
+
+def verdicts() -> Iterator[Case]:
+    """Yield fields, with what may have been meant by their last words, as the keyboard asks."""
+    tokenizer = _checkpoint().tokenizer
+    boundaries = Boundaries(_network(), tokenizer, _MAX_NODES)
+    yield from word_laws.verdicts(load_language(), _search(), tokenizer, boundaries, _messages())
+
+
+def _search() -> CandidateSearch:
+    language = load_language()
+    return CandidateSearch(language.lexicon, Channel(load_layout(), language.lexicon.alphabet, language.channel))
+
+
 def personal() -> Iterator[Case]:
     """Yield messages learned one after another, with what is known after each."""
     seconds = count(step=600)
@@ -348,8 +366,8 @@ def _taken(session: Session, rng: random.Random) -> Event:
 LAWS: dict[str, Callable[[], Iterator[Case]]] = {
     each.__name__: each
     for each in (
-        text_form, tokens, pieces, lexicon, channel, candidates, cache_calls, search, corrector, personal, budget, bars,
-        sessions,
+        text_form, tokens, pieces, lexicon, channel, candidates, cache_calls, search, corrector, words, verdicts,
+        personal, budget, bars, sessions,
     )
 }  # fmt: skip
 

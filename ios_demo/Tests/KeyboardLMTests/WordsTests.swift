@@ -57,6 +57,18 @@ struct WordsTests {
         }
     }
 
+    @Test func whatIsAWordIsPythons() throws {
+        let taught = Set(CorrectorTests.own)
+        let known = language.knownWords { taught.contains($0) }, reader = Reader(search, known)
+        try Law("words").check { asked in
+            let text = Law.text(asked, "text")
+            return [
+                "is_word": known.isWord(text), "is_known": known.isKnown(text), "cased": known.cased(text),
+                "frequency": known.frequency(text), "read": reader.read(text), "emoji": language.emoji.find(text, limit: 2),
+            ]
+        }
+    }
+
     @Test func aBuiltLexiconHoldsItsWords() throws {
         let words = ["Kraków", "krakow", "McCoy", "naïve", "a", "ab", "Ab", "b-c", "it's"]
         let lexicon = try Lexicon.build(words.map { Entry(CodePoints($0), frequency: 1) })

@@ -139,7 +139,8 @@ package final class ContextCache {
 package func softmax(_ logits: [Float]) -> [Float] {
     let largest = logits.max() ?? 0
     var found = logits.map { exp($0 - largest) }
-    let total = found.reduce(0, +)
+    // In double precision: one sum of floats after another is off by 1e-5 over a vocabulary.
+    let total = Float(found.reduce(0.0) { $0 + Double($1) })
     for index in found.indices { found[index] /= total }
     return found
 }

@@ -62,7 +62,7 @@ class Corrector:
         self._form: TextForm = tokenizer.form
         scorer = WordScorer(tokenizer, max_nodes)
         self._readings = Readings(search, tokenizer, scorer, words, options)
-        self._weighing = Weighing(scorer, options)
+        self._weighing = Weighing(scorer, options, self._readings.literal_frequency)
         self._decision = Decision(options, words, self._readings, search.options.nats_per_step, gate)
         self._lexicon = search.lexicon
         self._is_protected = is_protected

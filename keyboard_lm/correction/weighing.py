@@ -21,10 +21,14 @@ class Weighing:
     Args:
         scorer: of the network's words.
         options: when to correct.
+        literal_frequency: of what was typed, for want of the network.
     """
 
-    def __init__(self, scorer: WordScorer, options: CorrectorOptions) -> None:
+    def __init__(
+        self, scorer: WordScorer, options: CorrectorOptions, literal_frequency: Callable[[str], float]
+    ) -> None:
         self._scorer = scorer
+        self._literal_frequency = literal_frequency
         self._options = options
         self._least_lead = math.log(max(options.unknown_ratio, options.known_ratio))
 
@@ -45,6 +49,8 @@ class Weighing:
         own_mix = self._options.frequency_mix
         mix = own_mix if mix is None else mix
         if boundary is None:
+            literal = readings[0]._replace(frequency=self._literal_frequency(readings[0].text))
+            readings = [literal, *readings[1:]]
             joints = [_log_joint(each, 0.0, prior, mix if i else own_mix) for i, each in enumerate(readings)]
         else:
             joints = self._joints(readings, boundary, prior, mix)

@@ -20,6 +20,7 @@ from keyboard_lm.network.tokenizer import Tokenizer
 NUM_SLOTS = 3
 _SHORTEST = 4  # tokens of a prompt
 _STEPS = 4  # decode steps compared after each prompt
+PLACES_OF_A_PROMPT = 1 + 2 * _STEPS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Row:
 
     Attributes:
         name: of the backend or export.
+        num_prompts: that it was compared on.
+        num_messages: that were typed with it.
         max_logit_change: largest change of a logit, each distribution's mean change aside (softmax does not see it).
         mean_kl_nats: mean KL divergence of the reference from it.
         top3_agreement: share of the reference's first three tokens that are among its first three.
@@ -45,12 +48,37 @@ class Row:
     """
 
     name: str
+    num_prompts: int = 0
+    num_messages: int = 0
     max_logit_change: float = math.nan
     mean_kl_nats: float = math.nan
     top3_agreement: float = math.nan
     savings: float = math.nan
     savings_change: float = math.nan
     reason: str = ""
+
+    @property
+    def num_places(self) -> int:
+        """How many distributions were compared."""
+        return PLACES_OF_A_PROMPT * self.num_prompts
+
+
+@dataclass(frozen=True)
+class Other:
+    """A backend to compare.
+
+    Attributes:
+        name: of its row.
+        open: makes the backend; a `KeyboardLMError` becomes the row's reason, all else is raised.
+        most_prompts: of those asked for, as many at most, from the first on; None for all. For runtimes so slow that
+            all would take an hour.
+        most_messages: the same for messages.
+    """
+
+    name: str
+    open: Callable[[], Backend]
+    most_prompts: int | None = None
+    most_messages: int | None = None
 
 
 def prompts(tokenizer: Tokenizer, texts: Sequence[EvaluationText], number: int, longest: int) -> list[Prompt]:
@@ -84,7 +112,9 @@ def savings_of(backend: Backend, tokenizer: Tokenizer, messages: Sequence[str]) 
     return 100 * (1 - counts[f"keys{NUM_SLOTS}"] / counts["chars"])
 
 
-def compare(name: str, got: Logits, expected: Logits, savings: float, expected_savings: float) -> Row:
+def compare(
+    name: str, got: Logits, expected: Logits, savings: float, expected_savings: float, num_messages: int = 0
+) -> Row:
     """Return the row of one backend.
 
     Args:
@@ -93,6 +123,7 @@ def compare(name: str, got: Logits, expected: Logits, savings: float, expected_s
         expected: the same of the reference.
         savings: its keystroke savings, %.
         expected_savings: those of the reference.
+        num_messages: that both are of.
     """
     change = (got - expected).astype(np.float64)
     centred = change - change.mean(axis=1, keepdims=True)
@@ -102,13 +133,14 @@ def compare(name: str, got: Logits, expected: Logits, savings: float, expected_s
     theirs = [set(np.argsort(-row, kind="stable")[:3].tolist()) for row in got]
     agreement = np.mean([len(one & two) / 3 for one, two in zip(best, theirs, strict=True)])
     return Row(
-        name, float(np.abs(centred).max()), float(kl.mean()), float(agreement), savings, savings - expected_savings
-    )
+        name, len(got) // PLACES_OF_A_PROMPT, num_messages, float(np.abs(centred).max()), float(kl.mean()),
+        float(agreement), savings, savings - expected_savings,
+    )  # fmt: skip
 
 
 def measure(
     reference: Backend,
-    others: Sequence[tuple[str, Callable[[], Backend]]],
+    others: Sequence[Other],
     tokenizer: Tokenizer,
     asked: Sequence[Prompt],
     messages: Sequence[str],
@@ -117,8 +149,8 @@ def measure(
     """Return a row for the reference and one for each other backend; one that cannot be had says why.
 
     Args:
-        reference: what all are compared with.
-        others: name, and how to open it; a `KeyboardLMError` on the way becomes the row's reason, all else is raised.
+        reference: what all are compared with, each on the prompts and messages of its own row.
+        others: the backends.
         tokenizer: of the checkpoint.
         asked: prompts for the logits.
         messages: to type for keystroke savings.
@@ -126,18 +158,22 @@ def measure(
     """
     on_row(reference.name)
     expected = logits_of(reference, asked)
-    expected_savings = savings_of(reference, tokenizer, messages)
-    rows = [Row(f"{reference.name} fp32 (reference)", 0.0, 0.0, 1.0, expected_savings, 0.0)]
-    for name, opened in others:
-        on_row(name)
+    savings_at = {len(messages): savings_of(reference, tokenizer, messages)}  # of the reference, by messages
+    name = f"{reference.name} fp32 (reference)"
+    rows = [Row(name, len(asked), len(messages), 0.0, 0.0, 1.0, savings_at[len(messages)], 0.0)]
+    for other in others:
+        on_row(other.name)
+        part, typed = asked[: other.most_prompts], messages[: other.most_messages]
         try:
-            backend = opened()
-            got = logits_of(backend, asked)
-            savings = savings_of(backend, tokenizer, messages)
+            backend = other.open()
+            got = logits_of(backend, part)
+            savings = savings_of(backend, tokenizer, typed)
         except KeyboardLMError as error:  # what cannot run here says why; anything else is a mistake of ours
-            rows.append(Row(name, reason=str(error).split("\n")[0]))
+            rows.append(Row(other.name, reason=str(error).split("\n")[0]))
             continue
-        rows.append(compare(name, got, expected, savings, expected_savings))
+        if len(typed) not in savings_at:
+            savings_at[len(typed)] = savings_of(reference, tokenizer, typed)
+        rows.append(compare(other.name, got, expected[: len(got)], savings, savings_at[len(typed)], len(typed)))
     return rows
 
 

@@ -107,11 +107,13 @@ def test_parity_has_a_row_for_it(asset_bundle, monkeypatch):
         "keyboard_lm_coreml.export.core_ai.export_asset_bundle",
         lambda source, folder, options: shutil.copytree(asset_bundle[0].folder, folder),
     )
-    arguments = ["--only", "coreai 4", "--prompts", "1", "--messages", "1", "--json"]
+    monkeypatch.setattr("keyboard_lm.cli.parity.SLOW_PROMPTS", 1)
+    arguments = ["--only", "coreai 4", "--prompts", "2", "--messages", "1", "--json"]
     result = CliRunner().invoke(main, ["parity", str(asset_bundle[1].folder), *arguments])
     assert result.exit_code == 0, result.stderr
-    _, row = json.loads(result.stdout)["rows"]
+    reference, row = json.loads(result.stdout)["rows"]
     assert row["name"] == "coreai 4 bits"
+    assert (reference["num_prompts"], row["num_prompts"], row["num_messages"]) == (2, 1, 1)
     assert not row["reason"]
     assert row["mean_kl_nats"] < 1
 

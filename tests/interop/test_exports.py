@@ -18,7 +18,7 @@ from keyboard_lm.backends.mlx_format import group_size
 from keyboard_lm.backends.torch import TorchBackend
 from keyboard_lm.cli import main
 from keyboard_lm.errors import CheckpointError, ConfigError, WriteError
-from keyboard_lm.evaluation.parity import compare, logits_of, measure, prompts
+from keyboard_lm.evaluation.parity import Other, compare, logits_of, measure, prompts
 from keyboard_lm.evaluation.texts import shipped_texts
 from keyboard_lm.export import gguf, hf, mlx
 from keyboard_lm.network.checkpoint import Checkpoint
@@ -140,7 +140,8 @@ def test_a_model_equals_itself_and_a_row_that_cannot_run_says_why(checkpoint: Ch
     backend = TorchBackend.load(checkpoint)
     asked = prompts(checkpoint.tokenizer, shipped_texts(), 3, 24)
     same: Callable[[], Any] = lambda: TorchBackend.load(checkpoint)  # noqa: E731
-    rows = measure(backend, [("same", same), ("none", broken)], checkpoint.tokenizer, asked, ["the cat"])
+    others = [Other("same", same), Other("none", broken)]
+    rows = measure(backend, others, checkpoint.tokenizer, asked, ["the cat"])
     assert [row.name for row in rows] == ["torch fp32 (reference)", "same", "none"]
     assert rows[1].max_logit_change < 1e-5
     assert rows[1].top3_agreement == 1

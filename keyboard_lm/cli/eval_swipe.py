@@ -97,9 +97,13 @@ def _typing(
 
 
 def _table(figures: SwipeFigures) -> str:
-    rows: list[tuple[str, ...]] = [("", "top-1 %", "top-3 %", "top-4 %", "known %", "in best 100 %")]
+    columns = {
+        "top1": "top-1 %", "top3": "top-3 %", "top4": "top-4 %", "known": "known %", "found": "in best 100 %",
+        "passed": "past letters %", "found_passed": "of these in best 100 %",
+    }  # fmt: skip
+    rows: list[tuple[str, ...]] = [("", *columns.values())]
     for name, row in figures.rows.items():
-        cells = (row.get(figure) for figure in ("top1", "top3", "top4", "known", "found"))
+        cells = (row.get(figure) for figure in columns)
         rows.append((name, *("" if cell is None else f"{cell.value:.1f} ±{cell.margin:.1f}" for cell in cells)))
     times = (f"{what} {p50:.1f} ms, p95 {p95:.1f}" for what, (p50, p95) in _times(figures))
     return (

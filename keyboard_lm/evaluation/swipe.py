@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from keyboard_lm.evaluation.estimate import Counts, Estimate, Metric, estimate, ratio
-from keyboard_lm.evaluation.swipe_data import MarginalFinder, Swipe, letters_of
+from keyboard_lm.evaluation.swipe_data import MarginalFinder, Swipe, letters_of, passes
 from keyboard_lm.keyboard.bar import Request
 from keyboard_lm.keyboard.suggester import Suggester
 from keyboard_lm.swipe.beam import BeamOptions
@@ -18,6 +18,7 @@ from keyboard_lm.swipe.decoder import SwipeCandidate
 from keyboard_lm.words.lexicon import Lexicon
 
 RANKS = (1, 3, 4)
+PRIOR_WEIGHT = 0.5  # of the frequency where nothing else is known: what makes the tuning half's words most probable
 _NUM_BEST = 100  # words that count as found by the beam
 _WITHOUT, _PRIOR, _WITH = "without context", "those with one, by frequency", "with context"
 
@@ -30,7 +31,8 @@ class SwipeFigures:
         num_swipes: swipes.
         num_placed: of them behind a text.
         rows: for each way to read them, figures by name: ``top1``, ``top3``, ``top4``; without context also ``known``
-            (the word is in the lexicon) and ``found`` (of those, among the beam's best 100). Percent.
+            (the word is in the lexicon), ``found`` (of those, among the beam's best 100), ``passed`` (of those, swipes
+            that lead past the letters of their word) and ``found_passed`` (of those again, found). Percent.
         find_ms: time of one path on one known keyboard, p50 and p95.
         answer_ms: of path to bar with the model, the context having been read before.
     """
@@ -42,10 +44,15 @@ class SwipeFigures:
     answer_ms: tuple[float, float]
 
 
-def ranking(found: Iterable[SwipeCandidate], frequency_weight: float) -> list[str]:
+def ranking(found: Iterable[SwipeCandidate], frequency_weight: float = PRIOR_WEIGHT) -> list[str]:
     """Return the letters of candidates by likelihood and frequency, each once."""
     order = sorted(found, key=lambda each: (-each.log_likelihood - frequency_weight * each.log_frequency, each.entry))
     return list(dict.fromkeys(letters_of(each.text) for each in order))
+
+
+def best_100(found: Iterable[SwipeCandidate], options: BeamOptions | None = None) -> list[str]:
+    """Return the letters of the 100 words that a beam's own order puts first; several keyboards may have given more."""
+    return ranking(found, (options or BeamOptions()).frequency_weight)[:_NUM_BEST]
 
 
 def measure_swipes(
@@ -63,15 +70,17 @@ def measure_swipes(
         seed: of the intervals.
     """
     known = {letters_of(lexicon.text(entry)) for entry in np.flatnonzero(lexicon.flags == 0).tolist()}
-    weight = BeamOptions().frequency_weight
     by_word: dict[str, list[dict[str, float]]] = {}
     find_ms, answer_ms = [], []
     for swipe in swipes:
         word = letters_of(swipe.word)
         finder.grids = swipe.grids
-        alone = ranking(finder.find(swipe.points), weight)
+        found = finder.find(swipe.points)
+        alone = ranking(found)
         counts = {"swipes": 1.0, "known": float(word in known), "placed": float(bool(swipe.contexts))}
-        counts["found"] = float(word in known and word in alone[:_NUM_BEST])
+        counts["found"] = float(word in known and word in best_100(found))
+        counts["passed"] = float(word in known and passes(swipe, suggester.layout))
+        counts["found_passed"] = counts["found"] * counts["passed"]
         for rank in RANKS:
             counts[f"alone{rank}"] = float(word in alone[:rank])
             counts[f"prior{rank}"] = counts["placed"] * counts[f"alone{rank}"]
@@ -104,7 +113,8 @@ def _answer(suggester: Suggester, context: str, swipe: Swipe) -> list[str]:
 def _rows(documents: Sequence[Counts], seed: int) -> dict[str, dict[str, Estimate]]:
     metrics = {
         _WITHOUT: [Metric(f"top{rank}", "", ratio(f"alone{rank}", "swipes")) for rank in RANKS]
-        + [Metric("known", "", ratio("known", "swipes")), Metric("found", "", ratio("found", "known"))],
+        + [Metric("known", "", ratio("known", "swipes")), Metric("found", "", ratio("found", "known"))]
+        + [Metric("passed", "", ratio("passed", "known")), Metric("found_passed", "", ratio("found_passed", "passed"))],
         _PRIOR: [Metric(f"top{rank}", "", ratio(f"prior{rank}", "placed")) for rank in RANKS],
         _WITH: [Metric(f"top{rank}", "", ratio(f"behind{rank}", "placed")) for rank in RANKS],
     }

@@ -18,7 +18,8 @@ from keyboard_lm.evaluation.texts import EvaluationText
 from keyboard_lm.evaluation.words import words_of
 from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeFinder
 from keyboard_lm.text.case import fold
-from keyboard_lm.touch.path import PathPoint
+from keyboard_lm.touch.layout import Layout
+from keyboard_lm.touch.path import KEY_ASPECT, PathPoint, track
 
 Half = Literal["tuning", "reporting"]
 
@@ -80,6 +81,34 @@ class Swipe:
 def letters_of(word: str) -> str:
     """Return the letters of a word, folded: what a path can tell of it."""
     return "".join(filter(str.isalpha, fold(word)))
+
+
+def passes(swipe: Swipe, layout: Layout, within: float = 1.5) -> bool:
+    """Return whether a path leads past the letters of its word, on any of the keyboards that it may be of.
+
+    It begins near the first letter, ends near the last, and comes near the others in their order. A swipe that does not
+    was lifted half way, is a tap, or drew another word.
+
+    Args:
+        swipe: with the word that was meant.
+        layout: of the keys.
+        within: key widths that are near.
+    """
+    centres = [centre for letter in letters_of(swipe.word) if (centre := layout.centre(letter))]
+    keys = np.array([(centre.x, centre.y * KEY_ASPECT) for centre in centres])  # (L, 2)
+    for grid in swipe.grids:
+        places = track(grid.on_keys(swipe.points), layout).places
+        is_near = np.hypot(*(places[:, None] - keys).transpose(2, 0, 1)) <= within  # (T, L)
+        at = 0
+        for column in is_near.T:
+            later = column[at:].nonzero()[0]
+            if not len(later):
+                break
+            at += int(later[0])
+        else:
+            if is_near[0, 0] and is_near[-1, -1]:
+                return True
+    return False
 
 
 def half_of(word: str) -> Half:

@@ -35,21 +35,26 @@ class BeamOptions:
         num_words: most words that are returned.
         margin: hypotheses are left out that cost so many nats more than the best word so far.
         nats_per_step: what one step of the lexicon's frequency scale is worth (Android's scale: 1.15 for each).
-        frequency_weight: how much of a word's frequency counts in choosing; the context has its say later.
+        frequency_weight: how much of a word's frequency counts in choosing; the context has its say later, and often
+            for a frequent word whose path was poor.
+        unfinished: what it costs that the finger was lifted before the word was at its end.
+        unfinished_key: what each key costs that it did not reach.
     """
 
     num_nodes: int = 400
     num_words: int = 100
     margin: float = 16.0
     nats_per_step: float = math.log(1.15)
-    frequency_weight: float = 0.5
+    frequency_weight: float = 0.8
+    unfinished: float = 6.0
+    unfinished_key: float = 0.3
 
 
 class Found(NamedTuple):
     """Words of a path, best first.
 
     Attributes:
-        nodes: of the trie, (W,).
+        nodes: of the trie, where the path ends, (W,).
         words: places in the trie's `entries`, (W,).
         costs: of the path if the word was meant, (W,).
     """
@@ -77,6 +82,8 @@ class Beam:
         self._num_words = np.diff(self._first_word)
         promise = log_frequencies(trie.best_frequency, options.nats_per_step) * options.frequency_weight
         self._promise: Floats = promise.astype(np.float32)  # negative
+        self._best_word = trie.best_word.astype(np.intp)
+        self._keys_to_best = trie.keys_to_best.astype(np.intp)
         frequencies = trie.lexicon.frequencies[trie.entries]
         self.log_frequency: Floats = log_frequencies(frequencies, options.nats_per_step)  # (E,)
 
@@ -89,17 +96,16 @@ class Beam:
         costs = evidence.first.take(self._key.take(nodes), axis=1)  # (T, N)
         later = _least_later(evidence.letter)
         best_word = np.inf
-        ends: list[tuple[Numbers, Floats]] = []
+        ends: list[tuple[Numbers, Floats]] = []  # nodes, and the cost of the path ending there
         while len(nodes):
             ranks = (costs + rest).min(axis=0) - self._promise.take(nodes)
             kept = _lowest(ranks, options.num_nodes, best_word + options.margin)
             nodes, costs = nodes.take(kept), costs.take(kept, axis=1)
             keys = self._key.take(nodes)
             final = (costs + evidence.last.take(keys, axis=1)).min(axis=0)
-            is_word = self._num_words.take(nodes) > 0
-            if is_word.any():
-                words = is_word.nonzero()[0]
-                ends.append((nodes.take(words), final.take(words)))
+            ends.append((nodes, final))
+            words = (self._num_words.take(nodes) > 0).nonzero()[0]
+            if len(words):
                 best_word = min(best_word, float((final - self._promise.take(nodes)).take(words).min()))
             parents, nodes = self._hopeful(nodes, costs, evidence, later, best_word + options.margin)
             child_keys = self._key.take(nodes)
@@ -128,13 +134,22 @@ class Beam:
         return _numbered(self._first_child, self._num_children, nodes)
 
     def _words(self, ends: list[tuple[Numbers, Floats]]) -> Found:
+        options = self.options
         nodes = np.concatenate([each[0] for each in ends]) if ends else np.zeros(0, np.intp)
         costs = np.concatenate([each[1] for each in ends]) if ends else np.zeros(0, np.float32)
         places, words = _numbered(self._first_word, self._num_words, nodes)
-        ranks = costs.take(places) - self.options.frequency_weight * self.log_frequency.take(words)
-        best = ranks.argsort(kind="stable")[: self.options.num_words]
-        places = places.take(best)
-        return Found(nodes.take(places), words.take(best), costs.take(places))
+        # And the most frequent word below each node, for a finger that was lifted too early.
+        missing = self._keys_to_best.take(nodes)
+        early = (missing > 0).nonzero()[0]
+        more = np.float32(options.unfinished) + missing.take(early) * np.float32(options.unfinished_key)
+        words = np.concatenate((words, self._best_word.take(nodes.take(early))))
+        found = np.concatenate((costs.take(places), costs.take(early) + more))
+        places = np.concatenate((places, early))
+        ranks = found - options.frequency_weight * self.log_frequency.take(words)
+        order = ranks.argsort(kind="stable")[: 3 * options.num_words]  # a word may be there from several nodes
+        firsts = np.sort(np.unique(words.take(order), return_index=True)[1])[: options.num_words]
+        best = order.take(firsts)
+        return Found(nodes.take(places.take(best)), words.take(best), found.take(best))
 
 
 def _numbered(firsts: Numbers, counts: Numbers, nodes: Numbers) -> tuple[Numbers, Numbers]:

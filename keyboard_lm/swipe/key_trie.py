@@ -35,6 +35,8 @@ class KeyTrie:
         entries: numbers of the lexicon's entries, (E,).
         parents: of each node, (N,).
         best_frequency: the highest of any word at or below a node, (N,).
+        best_word: the first of the words that have it, as a place in `entries`, (N,).
+        keys_to_best: how many keys it is further on than the node, (N,).
     """
 
     def __init__(self, lexicon: Lexicon, layout: Layout, num_words: int | None = None) -> None:
@@ -51,7 +53,7 @@ class KeyTrie:
         order = np.lexsort(rows.T[::-1])
         self.entries: Numbers = entries[order].astype(np.int32)
         self._arrange(rows[order])
-        self.best_frequency = self._best_frequencies()
+        self._find_best()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -134,16 +136,22 @@ class KeyTrie:
         self.entries = self.entries[order]
         self.first_word: Numbers = np.concatenate(([0], np.cumsum(np.bincount(end, minlength=firsts)))).astype(np.int32)
 
-    def _best_frequencies(self) -> NDArray[np.uint8]:
-        best = np.zeros(len(self.key), np.uint8)
+    def _find_best(self) -> None:
+        num_words = len(self.entries)
         ends = np.repeat(np.arange(len(self.key)), np.diff(self.first_word))
-        np.maximum.at(best, ends, self.lexicon.frequencies[self.entries])
+        # Frequency first; of equal ones the first word.
+        worth = self.lexicon.frequencies[self.entries].astype(np.int64) * (num_words + 1) + np.arange(num_words, 0, -1)
+        best = np.zeros(len(self.key), np.int64)
+        np.maximum.at(best, ends, worth)
         depth_firsts = [0, 1]
         while depth_firsts[-1] < len(best):
             depth_firsts.append(int(self.first_child[depth_firsts[-1]]))
         for first, end in zip(reversed(depth_firsts[1:-1]), reversed(depth_firsts[2:]), strict=True):
             np.maximum.at(best, self.parents[first:end], best[first:end])
-        return best
+        depths = np.repeat(np.arange(len(depth_firsts) - 1), np.diff(depth_firsts))
+        self.best_frequency: NDArray[np.uint8] = (best // (num_words + 1)).astype(np.uint8)
+        self.best_word: Numbers = (num_words - best % (num_words + 1)).astype(np.int32)
+        self.keys_to_best: Numbers = (depths[ends[self.best_word]] - depths if num_words else depths).astype(np.int32)
 
 
 def log_frequencies(frequencies: NDArray[np.uint8], nats_per_step: float) -> NDArray[np.float32]:

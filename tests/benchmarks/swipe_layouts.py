@@ -16,7 +16,7 @@ import numpy as np
 
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.estimate import Counts, Metric, difference, estimate, ratio
-from keyboard_lm.evaluation.swipe import ranking
+from keyboard_lm.evaluation.swipe import best_100, ranking
 from keyboard_lm.evaluation.swipe_data import letters_of
 from keyboard_lm.evaluation.swiper import Swiper
 from keyboard_lm.evaluation.texts import sample, shipped_texts
@@ -24,7 +24,6 @@ from keyboard_lm.evaluation.words import words_of
 from keyboard_lm.keyboard.bar import Request
 from keyboard_lm.keyboard.engine import Engine
 from keyboard_lm.keyboard.options import SessionOptions
-from keyboard_lm.swipe.beam import BeamOptions
 from keyboard_lm.swipe.decoder import SwipeDecoder
 from keyboard_lm.touch.layout import layout_names, load_layout
 from keyboard_lm.words.lexicon import load_lexicon
@@ -45,10 +44,12 @@ def read(engine: Engine, messages: list[str], layout: str, seed: int) -> list[Co
         for word in words_of(message):
             path = swiper.swipe(word.text, rng)
             if path:
-                words = ranking(decoder.find(path), BeamOptions().frequency_weight)
+                found = decoder.find(path)
+                words = ranking(found)
                 row["swipes"] += 1
-                for name, rank in (("top1", 1), ("top3", 3), ("best100", 100)):
+                for name, rank in (("top1", 1), ("top3", 3)):
                     row[name] += letters_of(word.text) in words[:rank]
+                row["best100"] += letters_of(word.text) in best_100(found)
                 slots = suggester.answer(Request(message[: word.start], path=path)).slots
                 row["context1"] += bool(slots) and letters_of(slots[0].text) == letters_of(word.text)
         counts.append(row)

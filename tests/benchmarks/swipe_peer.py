@@ -32,13 +32,14 @@ from shark2 import Distances, Shark2, Shark2Options
 from keyboard_lm.backends import load_backend
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.estimate import Metric, estimate, ratio
-from keyboard_lm.evaluation.swipe import ranking
+from keyboard_lm.evaluation.swipe import best_100, ranking
 from keyboard_lm.evaluation.swipe_data import (
     MarginalFinder,
     Swipe,
     behind_sentences,
     half_of,
     letters_of,
+    passes,
     read_swipes,
 )
 from keyboard_lm.evaluation.texts import shipped_texts
@@ -46,7 +47,6 @@ from keyboard_lm.keyboard.bar import Request
 from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions, SuggesterParts
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
-from keyboard_lm.swipe.beam import BeamOptions
 from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import load_layout
@@ -136,14 +136,17 @@ def main() -> None:
     for swipe in reporting:
         word = letters_of(swipe.word)
         finder.grids = swipe.grids
-        found = ranking(finder.find(swipe.points), BeamOptions().frequency_weight)
+        candidates = finder.find(swipe.points)
+        found = ranking(candidates)
         answers = [suggester.answer(Request(context, path=swipe.points)).slots for context in swipe.contexts]
         behind = [list(dict.fromkeys(letters_of(slot.text) for slot in slots)) for slots in answers]
         read = {
             "shark2": [peer.words(peer.distances(swipe, options), options)], "prior": [found], "context": behind,
         }  # fmt: skip
         counts = {"all": 1.0, "placed": float(bool(behind)), "known": float(word in known)}
-        counts["found"] = float(word in known and word in found[:100])
+        counts["found"] = float(word in known and word in best_100(candidates))
+        counts["passed"] = float(word in known and passes(swipe, layout))
+        counts["found_passed"] = counts["found"] * counts["passed"]
         for reader, rank in itertools.product(READERS, (1, 3, 4)):
             wrong = [word not in words[:rank] for words in read[reader]]
             counts[f"{reader}{rank}"] = sum(wrong) / len(wrong) if wrong else 0.0
@@ -171,6 +174,8 @@ def timed(swipes: Sequence[Swipe], options: Shark2Options, num_words: int) -> di
 def report(documents: list[dict[str, float]], times: dict[str, list[float]], num_words: int, time_words: int) -> None:
     """Print what was counted."""
     metrics = [Metric("known", "", ratio("known", "all")), Metric("found", "", ratio("found", "known"))]
+    metrics += [Metric("passed", "", ratio("passed", "known"))]
+    metrics += [Metric("found_passed", "", ratio("found_passed", "passed"))]
     for reader, rank in itertools.product(READERS, (1, 3, 4)):
         if reader != "context":
             metrics.append(Metric(f"{reader}{rank}", "", ratio(f"{reader}{rank}", "all")))
@@ -189,7 +194,9 @@ def report(documents: list[dict[str, float]], times: dict[str, list[float]], num
         table.append((name, *(f"{cell.value:.1f} ±{cell.margin:.1f}" for cell in cells)))
     print(format_table(table))
     print(f"in the lexicon of {num_words:,}: {found['known'].value:.1f} %; of these in the best 100: "
-          f"{found['found'].value:.1f} % [{found['found'].low:.1f}, {found['found'].high:.1f}]")  # fmt: skip
+          f"{found['found'].value:.1f} % [{found['found'].low:.1f}, {found['found'].high:.1f}]; "
+          f"{found['passed'].value:.1f} % lead past the letters of their word, of these in the best 100: "
+          f"{found['found_passed'].value:.1f} %")  # fmt: skip
     for metric in metrics[-3:]:
         ratio_of = found[metric.name]
         print(f"errors, {metric.label}: {ratio_of.value:.2f} [{ratio_of.low:.2f}, {ratio_of.high:.2f}]")

@@ -20,6 +20,7 @@ from keyboard_lm.evaluation.swipe_data import (
     behind_sentences,
     half_of,
     letters_of,
+    passes,
     read_swipes,
 )
 from keyboard_lm.evaluation.swipe_typing import swipe_message
@@ -83,6 +84,18 @@ def test_words_are_put_behind_what_stands_before_them() -> None:
     assert set(swipes[0].contexts) == {"I ", "You know, I "}
     assert len(swipes[1].contexts) == 2
     assert swipes[2].contexts == ()
+
+
+def test_a_path_that_leads_past_its_letters_is_told_from_one_that_does_not() -> None:
+    swiper, rng = Swiper(LAYOUT, PERFECT), np.random.default_rng(0)
+    for word, drawn, does_pass in (
+        ("hello", "hello", True), ("don't", "dont", True), ("surprise", "surp", False), ("get", "let", False),
+        ("invited", "inivetd", False), ("was", "saw", False),
+    ):  # fmt: skip
+        assert passes(Swipe(word, swiper.swipe(drawn, rng)), LAYOUT) == does_pass, word
+    wide = [point._replace(x=point.x * 40, y=point.y * 70) for point in swiper.swipe("hello", rng)]
+    assert passes(Swipe("hello", tuple(wide), (KeyGrid(20, 35), KeyGrid(40, 70))), LAYOUT)
+    assert not passes(Swipe("hello", tuple(wide), (KeyGrid(20, 35),)), LAYOUT)
 
 
 def test_halves_hold_all_swipes_of_a_word() -> None:

@@ -41,6 +41,14 @@ def cost_of(evidence: PathEvidence, keys: list[int]) -> float:
     return min(cost + float(evidence.last[t, keys[-1]]) for t, cost in enumerate(costs))
 
 
+def ancestors(trie: KeyTrie, node: int) -> list[int]:
+    """The nodes above a node that stand for a key."""
+    found = []
+    while (node := int(trie.parents[node])) != 0:
+        found.append(node)
+    return found
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(LETTERS, min_size=1, max_size=8, unique=True), st.lists(POINTS, min_size=1, max_size=12))
 def test_a_wide_beam_finds_every_word_at_its_least_cost(words: list[str], points: list[PathPoint]) -> None:
@@ -50,8 +58,15 @@ def test_a_wide_beam_finds_every_word_at_its_least_cost(words: list[str], points
     found = Beam(trie, WIDE).find(evidence)
     swipable = {word for word in words if word.strip("'")}
     assert {lexicon.text(int(trie.entries[word])) for word in found.words} == swipable
-    for node, cost in zip(found.nodes, found.costs, strict=True):
-        assert abs(cost_of(evidence, trie.word_keys(int(node))) - float(cost)) < 1e-2
+    for word, cost in zip(found.words.tolist(), found.costs.tolist(), strict=True):
+        node = int(np.searchsorted(trie.first_word, word, side="right")) - 1
+        whole = cost_of(evidence, trie.word_keys(node))
+        early = [  # the finger was lifted where nothing further on is more frequent
+            cost_of(evidence, trie.word_keys(above)) + WIDE.unfinished + WIDE.unfinished_key * trie.keys_to_best[above]
+            for above in ancestors(trie, node)
+            if trie.best_word[above] == word
+        ]
+        assert abs(min([whole, *early]) - cost) < 1e-2
 
 
 def test_words_end_at_the_node_of_their_keys() -> None:
@@ -73,14 +88,18 @@ def test_the_best_frequency_is_of_any_word_below() -> None:
     trie = KeyTrie(lexicon, LAYOUT, 3000)
     assert len(trie) <= 3000
     best = np.zeros(len(trie.key), int)
+    first = np.full(len(trie.key), len(trie))  # of the words that have it
     for place, entry in enumerate(trie.entries):
         node = int(np.searchsorted(trie.first_word, place, side="right")) - 1
         while True:
-            best[node] = max(best[node], int(lexicon.frequencies[entry]))
+            frequency = int(lexicon.frequencies[entry])
+            if frequency > best[node]:
+                best[node], first[node] = frequency, place
             if node == 0:
                 break
             node = int(trie.parents[node])
     assert (best == trie.best_frequency).all()
+    assert (first == trie.best_word).all()
 
 
 @pytest.mark.parametrize("name", layout_names())
@@ -90,6 +109,18 @@ def test_a_path_through_the_middle_of_the_keys_finds_its_word(name: str) -> None
     for word in ("hello", "keyboard", "don't", "beautiful", "gorgeous", "the", "tomorrow", "summer"):
         found = decoder.find(swiper.swipe(word, rng))
         assert word in {candidate.text for candidate in found[:3]}, (name, word)
+
+
+def test_a_finger_that_is_lifted_too_early_finds_the_word() -> None:
+    decoder, swiper = SwipeDecoder(load_lexicon(), LAYOUT), Swiper(LAYOUT, PERFECT)
+    for word, drawn in (("surprise", "surpr"), ("tomorrow", "tomor"), ("beautiful", "beautif")):
+        found = decoder.find(swiper.swipe(drawn, np.random.default_rng(0)))
+        assert word in {candidate.text for candidate in found[:30]}, word
+    (whole,) = [each for each in decoder.find(swiper.swipe("surprise", np.random.default_rng(0)))
+                if each.text == "surprise"]  # fmt: skip
+    (early,) = [each for each in decoder.find(swiper.swipe("surpr", np.random.default_rng(0)))
+                if each.text == "surprise"]  # fmt: skip
+    assert early.log_likelihood < whole.log_likelihood - 4
 
 
 class Oracle:

@@ -40,7 +40,7 @@ from keyboard_lm.touch.channel import Channel, TapModel
 from keyboard_lm.touch.layout import Tap, load_layout
 from keyboard_lm.words.frequent_words import frequent_words
 
-from . import word_laws
+from . import swipes, word_laws
 from .scenarios import SCENARIOS, Keys
 from .toy_network import ToyNetwork
 
@@ -407,6 +407,8 @@ def main() -> None:
         total += len(text)
         print(f"{law:12} {text.count(chr(10)) - 1:6,} cases {len(text) / 1000:8,.0f} KB", flush=True)
     print(f"all together {total / 1e6:.1f} MB")
+    swipes.main()
+    print(f"{swipes.FILE.name}, which says itself how exact it is")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes `swipe.json`, the paths and fields that other languages' swipe typing has to read alike.
+"""Writes `swipe.json`, the paths and fields that other languages' swipe typing has to read alike: `make golden`.
 
 python -m tests.golden.swipes
 """
@@ -18,18 +18,25 @@ from keyboard_lm.keyboard.events import Backspaced, CursorMoved, Event, FieldSta
 from keyboard_lm.swipe.beam import BeamOptions
 from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.touch.layout import load_layout
-from keyboard_lm.touch.path import PathPoint
-from keyboard_lm.words.lexicon import Entry, build_lexicon
+from keyboard_lm.touch.path import PathError, PathPoint, is_tap
+from keyboard_lm.words.lexicon import Entry, build_lexicon, load_lexicon
 
 FILE = Path(__file__).parent / "swipe.json"
 ABOUT = (
     "`decoder`: paths (x in key widths, y in key heights, milliseconds) over the words and frequencies of `words`, and "
-    "the five best words with the logarithm of the path's likelihood (within 0.01). `editor`: steps as in editor.json; "
-    "swiped is the word read from a path."
+    "the five best words with the logarithm of the path's likelihood (within 0.01). `shipped`: paths over the lexicon "
+    "that ships and the eight best of its hundred words; an error where no finger can have drawn them; is_tap where "
+    "the finger stayed on its key. `editor`: steps as in editor.json; swiped is the word read from a path."
 )
 LAYOUTS = ("qwerty", "azerty", "qwertz", "dvorak")
 SWIPED = ("hello", "we'll", "too", "gorgeous", "keyboard", "of", "quiz", "caf\u00e9")
 SEED = 23
+DRAWN = (
+    *("the", "this", "with", "doing", "please", "tomorrow", "beautiful", "surprise", "I'm", "you're", "don't"),
+    *("London", "if", "as", "was", "were", "pop", "queue", "na\u00efve", "unbelievable", "summer", "letter", "quick"),
+    "x-ray",
+)
+NUM_BEST = 8
 
 
 def events_of(step: dict[str, Any]) -> list[Event]:
@@ -63,6 +70,37 @@ def paths(words: list[list[Any]]) -> Iterator[dict[str, Any]]:
             yield {"name": f"{word} on {name}", "layout": name, "path": path, "found": best}
 
 
+def odd_paths(swiper: Swiper, rng: np.random.Generator) -> Iterator[tuple[str, list[list[float]]]]:
+    """Yield paths that meet the rules for what a finger does beside drawing words."""
+    whole = [list(point) for point in swiper.swipe("surprise", rng)]
+    yield "lifted half way", whole[: len(whole) * 5 // 8]
+    yield "without times", [[x, y, 0.0] for x, y, _ in whole]
+    yield "a clock that goes back", [[x, y, 2000 - t_ms] for x, y, t_ms in whole]
+    yield "far off the keyboard", [[x * 3 - 9, y * 3 - 4, t_ms] for x, y, t_ms in whole]
+    yield "two points", [[0.5, 1.5, 0.0], [8.5, 0.5, 200.0]]
+    yield "one point", [[4.5, 0.5, 0.0]]
+    yield "a tap that slips", [[4.5, 0.5, 0.0], [4.7, 0.6, 60.0], [4.6, 0.5, 90.0]]
+    yield "every corner", [[9.0 * (i % 2), 2.0 * (i // 2 % 2) + 0.5, 40.0 * i] for i in range(40)]
+    yield "no point", []
+
+
+def shipped() -> Iterator[dict[str, Any]]:
+    """Yield paths read with the lexicon that ships."""
+    rng, layout = np.random.default_rng(SEED + 1), load_layout()
+    decoder, swiper = SwipeDecoder(load_lexicon(), layout), Swiper(layout)
+    drawn = [(word, [list(point) for point in swiper.swipe(word, rng)]) for word in DRAWN]
+    for name, points in (*drawn, *odd_paths(swiper, rng)):
+        path = [[round(value, 3) for value in point] for point in points]
+        case: dict[str, Any] = {"name": name, "path": path}
+        try:
+            asked = [PathPoint(*point) for point in path]
+            case["is_tap"] = is_tap(asked)
+            case["found"] = [[each.text, round(each.log_likelihood, 3)] for each in decoder.find(asked)[:NUM_BEST]]
+        except PathError as error:
+            case = {"name": name, "path": path, "error": str(error)}
+        yield case
+
+
 def fields(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the steps of fields with what they lead to."""
     for case in cases:
@@ -76,7 +114,7 @@ def fields(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     known = json.loads(FILE.read_text(encoding="utf-8"))
-    parts = [("decoder", paths(known["words"])), ("editor", fields(known["editor"]))]
+    parts = [("decoder", paths(known["words"])), ("shipped", shipped()), ("editor", fields(known["editor"]))]
     rows = [(name, ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in cases)) for name, cases in parts]
     lists = "".join(f',\n "{name}": [\n  {text}\n ]' for name, text in rows)
     words = json.dumps(known["words"], ensure_ascii=False)

@@ -17,7 +17,7 @@ from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.swipe.evidence import Emissions, PathEvidence
 from keyboard_lm.swipe.key_trie import KeyTrie
 from keyboard_lm.touch.layout import layout_names, load_layout
-from keyboard_lm.touch.path import Floats, PathPoint, Track, track
+from keyboard_lm.touch.path import Floats, PathError, PathPoint, Track, is_tap, track
 from keyboard_lm.words.lexicon import Entry, build_lexicon, load_lexicon
 
 LAYOUT = load_layout()
@@ -151,6 +151,21 @@ def test_no_offensive_word_is_found_and_scribbles_find_nothing() -> None:
     assert [candidate.text for candidate in decoder.find(path)] == ["dam"]
     scribble = [PathPoint(9.5 * (i % 2), 2.5 * (i % 3), 10.0 * i) for i in range(60)]
     assert decoder.find(scribble) == []
+
+
+def test_the_golden_paths_are_read_alike_with_the_lexicon_that_ships() -> None:
+    decoder = SwipeDecoder(load_lexicon(), LAYOUT)
+    for case in GOLDEN["shipped"]:
+        path = [PathPoint(*point) for point in case["path"]]
+        if "error" in case:
+            with pytest.raises(PathError, match=case["error"]):
+                decoder.find(path)
+            continue
+        assert is_tap(path) == case["is_tap"], case["name"]
+        found = decoder.find(path)[: len(case["found"]) or None]
+        assert [candidate.text for candidate in found] == [word for word, _ in case["found"]], case["name"]
+        logs = [candidate.log_likelihood for candidate in found]
+        assert logs == pytest.approx([log for _, log in case["found"]], abs=0.01), case["name"]
 
 
 def test_the_golden_paths_are_read_alike() -> None:

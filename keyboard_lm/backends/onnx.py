@@ -20,6 +20,7 @@ from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.network.config import ModelConfig
 
 DEFAULT_THREADS = 2
+_MOST_PREPARED = 16  # tokens of a call that is kept: those of a tree, mostly
 
 
 class OnnxBackend(FlatCacheBackend):
@@ -52,15 +53,17 @@ class OnnxBackend(FlatCacheBackend):
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if self.metadata.get(names.META_FORMAT) != str(names.GRAPH_FORMAT):
             raise CheckpointError("the runtime graph has another format; run: keyboard-lm export-onnx")
-        self._binding = self._session.io_binding()
-        self._buffers: list[Any] = []  # the binding does not keep them alive
+        self._cache: list[tuple[str, str, Any]] = []  # past name, present name, buffer; bindings keep none alive
+        self._slots: list[NDArray[np.float32]] = []  # the same memory, (G, S, D) each
+        self._logits = np.empty((_MOST_PREPARED, config.vocab_size), np.float32)  # of all prepared calls
+        self._calls: dict[tuple[int, int], _Call] = {}  # by number of tokens and of rows
         for layer, heads in enumerate(config.num_kv_heads):
             shape = (1, heads, self._capacity + 1, config.head_dim)  # one more for a tree behind nothing
             for past, present in zip(names.past_names(layer), names.present_names(layer), strict=True):
-                buffer = _ort_value(np.zeros(shape, np.float32))
-                self._binding.bind_ortvalue_input(past, buffer)
-                self._binding.bind_ortvalue_output(present, buffer)
-                self._buffers.append(buffer)
+                slots = np.zeros(shape, np.float32)
+                buffer = _ort_value(slots)
+                self._slots.append(slots[0])
+                self._cache.append((past, present, buffer))
         self._no_bias = np.zeros(self._capacity, np.float32)
 
     @classmethod
@@ -121,6 +124,17 @@ class OnnxBackend(FlatCacheBackend):
         bias[:, start:][~tree_visibility(parents)] = -np.inf
         return self._run(token_ids, positions, start, bias, np.arange(num_new))  # (N, V)
 
+    def kept(self, num: int) -> object:
+        start = self._length
+        return [slots[:, start : start + num].copy() for slots in self._slots]  # (G, T, D) each
+
+    def append(self, kept: object, num: int) -> None:
+        assert isinstance(kept, list)
+        check_fits(self, self._length, num)
+        start, self._length = self._length, self._length + num
+        for slots, of_tokens in zip(self._slots, kept, strict=True):
+            slots[:, start : start + num] = of_tokens
+
     def _run(
         self,
         token_ids: Sequence[int],
@@ -130,25 +144,63 @@ class OnnxBackend(FlatCacheBackend):
         rows: NDArray[np.int64],
     ) -> Logits:
         # Writes the new tokens' keys and values into the slots from `start` on.
-        num_new, num_slots = len(positions), start + len(positions)
+        num_new, num_rows, num_slots = len(positions), len(rows), start + len(positions)
         if bias is None:
             if num_new * num_slots > len(self._no_bias):
                 self._no_bias = np.zeros(num_new * num_slots, np.float32)
             bias = self._no_bias[: num_new * num_slots]
-        logits = np.empty((len(rows), self.config.vocab_size), np.float32)  # (R, V)
-        inputs: dict[str, NDArray[Any]] = {
-            names.TOKEN_IDS: np.array([token_ids], np.int64),  # (1, T)
-            names.POSITIONS: positions[None],  # (1, T)
-            names.BIAS: bias.reshape(1, 1, num_new, num_slots),  # (1, 1, T, L)
-            names.LAST_SLOT: np.array([num_slots - 1], np.int32),  # (1,)
-            names.NUM_SLOTS: np.array(num_slots, np.int32),  # ()
-            names.ROWS: rows,  # (R,)
-        }
-        for name, value in inputs.items():
-            self._binding.bind_cpu_input(name, value)  # shares the memory, a third of the time of an OrtValue
-        self._binding.bind_ortvalue_output(names.LOGITS, _ort_value(logits[None]))
-        self._session.run_with_iobinding(self._binding)
+        call = self._calls.get((num_new, num_rows)) or self._prepared(num_new, num_rows)
+        call.token_ids[0] = token_ids
+        call.positions[0] = positions
+        call.rows[:] = rows
+        call.last_slot[0] = num_slots - 1
+        call.num_slots[...] = num_slots
+        # Sharing the memory takes a third of the time of an OrtValue.
+        call.binding.bind_cpu_input(names.BIAS, bias.reshape(1, 1, num_new, num_slots))  # (1, 1, T, L)
+        self._session.run_with_iobinding(call.binding)
+        logits: Logits = call.logits.copy()  # (R, V)
         return logits
+
+    def _prepared(self, num_new: int, num_rows: int) -> _Call:
+        is_small = num_new <= _MOST_PREPARED
+        logits = self._logits if is_small else np.empty((num_rows, self.config.vocab_size), np.float32)  # (R, V)
+        call = _Call(self._session.io_binding(), num_new, logits[:num_rows])
+        for past, present, buffer in self._cache:
+            call.binding.bind_ortvalue_input(past, buffer)
+            call.binding.bind_ortvalue_output(present, buffer)
+        if is_small:
+            self._calls[num_new, num_rows] = call
+        return call
+
+
+class _Call:
+    """A call for some number of tokens, prepared: what it is given lies in arrays that are bound once.
+
+    Args:
+        binding: a fresh one.
+        num_new: tokens (T).
+        logits: where the answer goes, (R, V).
+    """
+
+    def __init__(self, binding: Any, num_new: int, logits: Logits) -> None:
+        self.binding = binding
+        self.logits = logits
+        self.token_ids = np.zeros((1, num_new), np.int64)
+        self.positions = np.zeros((1, num_new), np.int64)
+        self.rows = np.zeros(len(logits), np.int64)
+        self.last_slot = np.zeros(1, np.int32)
+        self.num_slots = np.zeros((), np.int32)
+        inputs: tuple[tuple[str, NDArray[Any]], ...] = (
+            (names.TOKEN_IDS, self.token_ids),
+            (names.POSITIONS, self.positions),
+            (names.ROWS, self.rows),
+            (names.LAST_SLOT, self.last_slot),
+            (names.NUM_SLOTS, self.num_slots),
+        )
+        for name, value in inputs:
+            binding.bind_cpu_input(name, value)
+        self._output = _ort_value(logits[None])
+        binding.bind_ortvalue_output(names.LOGITS, self._output)
 
 
 def available_threads(wanted: int) -> int:

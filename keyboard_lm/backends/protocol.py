@@ -73,6 +73,19 @@ class SharedBackend(Backend, Protocol):
         ...
 
 
+@runtime_checkable
+class KeepingBackend(Backend, Protocol):
+    """A backend that can take a chain of tokens it has scored into its cache later, without computing it again."""
+
+    def kept(self, num: int) -> object:
+        """Return a copy of what the tree scored last, a chain of `num` tokens, would have put into the cache."""
+        ...
+
+    def append(self, kept: object, num: int) -> None:
+        """Put that behind the cached tokens, which must be those it was scored behind."""
+        ...
+
+
 def check_fits(backend: Backend, start: int, num_new: int) -> None:
     """Raise if `num_new` tokens do not fit behind `start` cached ones.
 

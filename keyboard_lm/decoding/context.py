@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.backends.protocol import ROOT, Backend, Logits
+from keyboard_lm.backends.protocol import ROOT, Backend, KeepingBackend, Logits
 from keyboard_lm.decoding.pieces import PieceSet
 from keyboard_lm.decoding.word_boundary import SUFFIX_SPACE, Path, Probabilities, WordBoundary
 from keyboard_lm.device.turn import Turn
+
+_MAX_KEPT = 16  # chains of a few tokens that were scored, some KB each
 
 
 class Known:
@@ -137,6 +139,8 @@ class Boundary:
                 self._known[path] = self._cache.words.inside(row)
                 if self._end_id is not None:
                     self._known[(*path, self._end_id)] = self._cache.words.first(row, path[-1])
+                if len(path) == len(nodes):
+                    self._cache.keep(self._of_context.context_ids, path)
         return True
 
     def _pieces(self, path: Path) -> Path:
@@ -172,6 +176,8 @@ class ContextCache:
         self.backend = backend
         self.words = words
         self._cached_ids: Path = ()
+        self._keeper = backend if isinstance(backend, KeepingBackend) else None
+        self._kept: dict[tuple[Path, Path], object] = {}  # chains scored behind cached contexts that stand unchanged
         self._num_remembered = num_remembered
         self._known: OrderedDict[Path, Known] = OrderedDict()
         self._budget = budget
@@ -190,9 +196,11 @@ class ContextCache:
         turn = turn or Turn()
         known = self._known.get(ids)
         if known is None:
-            # The last token is fed again even if the cache holds it: its logits are what is wanted.
-            logits = self._feed(ids, min(self._shared(ids), len(ids) - 1), turn)
-            known = self._known[ids] = Known(ids, self.words.first(logits, ids[-1]))
+            first = self._looked_ahead(ids)
+            if first is None:
+                # The last token is fed again even if the cache holds it: its logits are what is wanted.
+                first = self.words.first(self._feed(ids, min(self._shared(ids), len(ids) - 1), turn), ids[-1])
+            known = self._known[ids] = Known(ids, first)
             if len(self._known) > self._num_remembered:
                 self._known.popitem(last=False)
         self._known.move_to_end(ids)
@@ -203,13 +211,51 @@ class ContextCache:
     def at_once(self, context_ids: Sequence[int], turn: Turn) -> Boundary | None:
         """Return the same if the network need not be asked, or the turn has room for that; else None."""
         ids = tuple(context_ids)
-        if ids not in self._known and not turn.take(len(ids) - min(self._shared(ids), len(ids) - 1)):
+        is_free = ids in self._known or self._ahead_of(ids) is not None
+        if not is_free and not turn.take(len(ids) - min(self._shared(ids), len(ids) - 1)):
             return None
         return self.at(ids, turn)
+
+    def keep(self, context_ids: Path, path: Path) -> None:
+        """Keep what the backend has just scored behind a context, a chain, for when the text goes on with it.
+
+        What it says of the next piece, and the keys and values, are then those that feeding it would give, to the last
+        bit: the same tokens in a call of their own.
+        """
+        if self._keeper is not None:
+            if len(self._kept) >= _MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[context_ids, path] = self._keeper.kept(len(path))
+
+    def _ahead_of(self, ids: Path) -> tuple[Path, Path] | None:
+        # The cached context and the chain kept behind it that come to the wanted one: just those tokens would be fed.
+        shared = self._shared(ids)
+        context_ids, path = ids[:shared], ids[shared:]
+        known = self._known.get(context_ids)
+        if known is None or (context_ids, path) not in self._kept:
+            return None
+        return (context_ids, path) if self._end_of(path) in known.probabilities else None
+
+    def _end_of(self, path: Path) -> Path:
+        return path if self.words.end_id is None else (*path, self.words.end_id)
+
+    def _looked_ahead(self, ids: Path) -> Probabilities | None:
+        """Move the cache to a context without a call, and return what is known there; None where that is nothing."""
+        found = self._ahead_of(ids)
+        if found is None or self._keeper is None:
+            return None
+        context_ids, path = found
+        kept = self._kept.pop(found)
+        self._cut(len(context_ids))
+        self._keeper.rewind(len(context_ids))
+        self._keeper.append(kept, len(path))
+        self._cached_ids = ids
+        return self._known[context_ids].probabilities[self._end_of(path)]
 
     def forget(self) -> None:
         """Drop all that is cached, so that the next answer does not depend on earlier ones in its last bits."""
         self._cached_ids = ()
+        self._kept.clear()
         self._known.clear()
         if self._budget is not None:
             self._budget.release(self)
@@ -224,12 +270,18 @@ class ContextCache:
         if shared < len(context_ids):
             self._feed(context_ids, shared, turn)
         elif shared < self.backend.length:
+            self._cut(shared)
             self.backend.rewind(shared)
-            self._cached_ids = context_ids
         begun = turn.clock()
         logits = self.backend.score_tree(token_ids, parents)
         turn.count_call(begun)
         return logits
+
+    def _cut(self, length: int) -> None:
+        # Count on no more than the first tokens of the cache: what lies behind them is about to be overwritten.
+        self._cached_ids = self._cached_ids[:length]
+        for key in [key for key in self._kept if len(key[0]) > length]:
+            del self._kept[key]
 
     def _shared(self, ids: Path) -> int:
         shared = 0
@@ -241,7 +293,7 @@ class ContextCache:
 
     def _feed(self, ids: Path, kept: int, turn: Turn) -> Logits:
         # What is cached is forgotten first: a call that fails leaves a state that the next one can start from.
-        self._cached_ids = ids[:kept]
+        self._cut(kept)
         begun = turn.clock()
         if not kept:
             logits = self.backend.prefill(ids)

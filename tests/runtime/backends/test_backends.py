@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from keyboard_lm.backends import load_backend
 from keyboard_lm.backends.onnx import OnnxBackend
-from keyboard_lm.backends.protocol import ROOT, Backend, Logits
+from keyboard_lm.backends.protocol import ROOT, Backend, KeepingBackend, Logits
 from keyboard_lm.errors import CheckpointError, ConfigError, ContextLengthError, MissingExtraError
 from keyboard_lm.network.checkpoint import Checkpoint
 
@@ -152,6 +152,30 @@ def test_tree_leaves_the_cache_as_it_was(backend: Backend, close: Close) -> None
     backend.score_tree(tokens(8, 1), [ROOT, 0, 0, 1, ROOT, 4, 4, 6])
     assert backend.length == 10
     close(backend.decode([5]), before)
+
+
+@settings(max_examples=20)
+@given(
+    text=st.lists(TOKENS, min_size=1, max_size=10),
+    chain=st.lists(TOKENS, min_size=1, max_size=4),
+    between=trees(),
+    more=st.lists(TOKENS, min_size=1, max_size=4),
+)
+def test_a_chain_that_was_scored_goes_into_the_cache_as_if_it_had_been_decoded(
+    backend: Backend, text: list[int], chain: list[int], between: tuple[list[int], list[int]], more: list[int]
+) -> None:
+    if not isinstance(backend, KeepingBackend):
+        return  # it feeds the tokens again
+    backend.prefill(text)
+    scored = backend.score_tree(chain, [ROOT, *range(len(chain) - 1)])[-1]
+    kept = backend.kept(len(chain))
+    backend.score_tree(*between)  # overwrites the scratch slots
+    backend.append(kept, len(chain))
+    assert backend.length == len(text) + len(chain)
+    after = backend.decode(more)
+    backend.prefill(text)
+    assert np.array_equal(backend.decode(chain), scored)  # to the last bit
+    assert np.array_equal(backend.decode(more), after)
 
 
 def test_same_calls_give_same_bits(backend: Backend) -> None:

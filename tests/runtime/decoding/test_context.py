@@ -48,6 +48,72 @@ def test_an_old_boundary_can_still_be_expanded(
     assert np.array_equal(boundary.probabilities(paths[-1]), softmax(fresh))
 
 
+class _Keeping:
+    """A toy network that can take a scored chain into its cache."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+        self._scored: tuple[int, ...] = ()
+        self.calls: list[tuple[str, int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def prefill(self, token_ids: Any) -> Any:
+        self.calls.append(("prefill", len(token_ids)))
+        return self._network.prefill(token_ids)
+
+    def decode(self, token_ids: Any) -> Any:
+        self.calls.append(("decode", len(token_ids)))
+        return self._network.decode(token_ids)
+
+    def score_tree(self, token_ids: Any, parents: Any) -> Any:
+        self.calls.append(("tree", len(token_ids)))
+        self._scored = (*self._network.ids, *token_ids)
+        return self._network.score_tree(token_ids, parents)
+
+    def kept(self, num: int) -> object:
+        return self._scored
+
+    def append(self, kept: Any, num: int) -> None:
+        assert self._network.ids == kept[:-num]  # it stands where it was scored
+        self._network.ids = kept
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(IDS, st.none() | PATHS), min_size=1, max_size=12))
+def test_a_cache_that_keeps_chains_says_what_one_that_feeds_them_says(toy_tokenizer: Any, steps: list[Any]) -> None:
+    tokenizer = toy_tokenizer(["a", "b", "c"])
+    keeping, feeding = (ContextCache(each, num_remembered=2) for each in (
+        _Keeping(tokenizer.random_network(0)), tokenizer.random_network(0),
+    ))  # fmt: skip
+    for ids, paths in steps:
+        for cache in (keeping, feeding):
+            boundary = cache.at([1, *ids])
+            for path in paths or ():
+                boundary.expand([path])
+        assert np.array_equal(keeping.at([1, *ids]).probabilities(), feeding.at([1, *ids]).probabilities())
+        for path in paths or ():
+            both = [cache.at([1, *ids]).probabilities(path) for cache in (keeping, feeding)]
+            assert np.array_equal(*both)
+
+
+def test_a_text_that_goes_on_as_was_asked_about_costs_no_call(toy_tokenizer: Any) -> None:
+    network = _Keeping(toy_tokenizer(["a", "b", "c"]).random_network(0))
+    cache = ContextCache(network)
+    boundary = cache.at([1, 3])
+    boundary.expand([(4, 5)])
+    boundary.expand([(6,), (3,)])  # a tree is no chain: its rows may differ in the last bits
+    del network.calls[:]
+    assert cache.at_once([1, 3, 4, 5], Turn(CallCost(1.0), 0.0)) is not None
+    cache.at([1, 3, 4, 5]).expand([(3,)])
+    assert network.calls == [("tree", 1)]
+    cache.at([1, 3, 6])
+    assert network.calls[1:] == [("decode", 1)]
+    cache.at([1, 3, 4, 5, 6]).expand([(4,)])  # what stood behind the chain is fed anew
+    assert network.calls[2:] == [("decode", 3), ("tree", 1)]
+
+
 def test_only_what_changed_is_computed(toy_tokenizer: Any) -> None:
     network = toy_tokenizer(["a", "b", "c"]).random_network(0)
     cache = ContextCache(network)

@@ -20,12 +20,7 @@ package struct ModelConfig: Sendable {
 
     /// - Throws: `KeyboardLMError` where the file is missing, no configuration, or contradicts itself.
     package init(file: URL) throws {
-        let read: File
-        do {
-            read = try JSONDecoder().decode(File.self, from: Data(contentsOf: file))
-        } catch {
-            throw KeyboardLMError("\(file.path): no model configuration; export the model again")
-        }
+        let read = try JSONFile.read(File.self, from: file, hint: "no model configuration")
         numLayers = read.num_transformer_layers
         modelDim = read.model_dim
         headDim = read.head_dim

@@ -39,7 +39,8 @@ package final class Safetensors {
             else { throw damaged }
             guard kind == "F16" else { throw KeyboardLMError("\(file.path): \(name) is \(kind); this package reads F16") }
             let count = shape.reduce(1, *)
-            guard offsets[0] >= 0, offsets[1] <= body, offsets[1] - offsets[0] == 2 * count else { throw damaged }
+            guard offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= body, offsets[1] - offsets[0] == 2 * count
+            else { throw damaged }
             found[name] = Tensor(shape: shape, values: data.bytes + 8 + Int(size) + offsets[0])
         }
         tensors = found

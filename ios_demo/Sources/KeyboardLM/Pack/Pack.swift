@@ -83,20 +83,12 @@ public struct Pack: Sendable {
 
     /// - Throws: `KeyboardLMError` where the file is missing, damaged, or of another format.
     public init(file: URL) throws {
-        let damaged = KeyboardLMError("\(file.path): no pack of this package's; export the model again")
-        let read: File
-        do {
-            let data = try Data(contentsOf: file)
-            let format = try JSONDecoder().decode(Head.self, from: data).format
-            guard format == Self.format else {
-                throw KeyboardLMError("\(file.path): format \(format), but this app reads \(Self.format); export the model again")
-            }
-            read = try JSONDecoder().decode(File.self, from: data)
-        } catch let error as KeyboardLMError {
-            throw error
-        } catch {
-            throw damaged
+        let hint = "no pack of this package's"
+        let format = try JSONFile.read(Head.self, from: file, hint: hint).format
+        guard format == Self.format else {
+            throw KeyboardLMError("\(file.path): format \(format), but this app reads \(Self.format); export the model again")
         }
+        let read = try JSONFile.read(File.self, from: file, hint: hint)
         language = read.language
         layouts = Dictionary(
             uniqueKeysWithValues: read.layouts.map { name, letters in

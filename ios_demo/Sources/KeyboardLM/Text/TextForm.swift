@@ -297,7 +297,7 @@ private enum Marks {
     static let glue = set("-/_\\\u{2010}\u{2011}\u{2013}\u{2014}")
     static let quotes = set("\"'`")
     static let brackets = set(")]}")
-    static let sentenceEnds = set(".!?\u{2026}\u{3002}\u{FF01}\u{FF1F}")
+    static let sentenceEnds = set(".!?\u{203D}\u{2026}\u{3002}\u{FF01}\u{FF1F}")
 
     private static func set(_ text: String) -> Set<UInt32> { Set(text.unicodeScalars.map(\.value)) }
 }

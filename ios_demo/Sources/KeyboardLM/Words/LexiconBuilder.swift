@@ -84,7 +84,7 @@ extension Lexicon {
         add(best)
         add(order.map(\.frequency))
         add(order.map(\.flags))
-        return head([alphabet.count, numNodes, order.count, cased.count, 0], body) + body
+        return head([alphabet.count, numNodes, order.count, cased.count, 0], body)
     }
 
     private static func capitals(_ word: CodePoints) -> UInt64 {
@@ -94,13 +94,21 @@ extension Lexicon {
 
     private static func head(_ counts: [Int], _ body: [UInt8]) -> [UInt8] {
         func bytes<Value>(_ values: [Value]) -> [UInt8] { values.withUnsafeBytes(Array.init) }
-        func head(_ sums: [UInt64]) -> [UInt8] {
-            let fields = LexiconFile.magic + bytes([LexiconFile.format] + counts.map { UInt32($0) })
-            let lengths = bytes(sums + [UInt64(LexiconFile.alignment + body.count)])
-            let content = fields + lengths
-            return content + [UInt8](repeating: 0, count: LexiconFile.alignment - content.count)
+        let fields = LexiconFile.magic + bytes([LexiconFile.format] + counts.map { UInt32($0) })
+        let content = fields + bytes([0, 0, UInt64(LexiconFile.alignment + body.count)])
+        var file = content + [UInt8](repeating: 0, count: LexiconFile.alignment - content.count) + body
+        seal(&file)
+        return file
+    }
+
+    /// Writes the sums of a lexicon's bytes into them.
+    package static func seal(_ file: inout [UInt8]) {
+        let sums = file.withUnsafeBytes { bytes -> [UInt64] in
+            let aligned = NSData(data: Data(bytes))
+            return LexiconFile.sums(aligned.bytes, aligned.length)
         }
-        let all = NSData(data: Data(head([0, 0]) + body))
-        return head(LexiconFile.sums(all.bytes, all.length))
+        for (place, sum) in sums.enumerated() {
+            withUnsafeBytes(of: sum) { file.replaceSubrange(32 + 8 * place..<40 + 8 * place, with: $0) }
+        }
     }
 }

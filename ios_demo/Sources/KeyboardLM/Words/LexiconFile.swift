@@ -40,8 +40,9 @@ struct LexiconFile {
         let counts = (12..<32).filter { $0 % 4 == 0 }.map(number)
         (numLetters, numNodes, numEntries) = (counts[0], counts[1], counts[2])
         (numCased, numLogs) = (counts[3], counts[4])
+        guard numLetters <= Self.mostLetters else { throw damaged }
         let cube = (numLetters + 2) * (numLetters + 2) * (numLetters + 2)
-        guard numLetters <= Self.mostLetters, numNodes >= 1, numCased <= numEntries, numLogs == 0 || numLogs == cube,
+        guard numNodes >= 1, numCased <= numEntries, numLogs == 0 || numLogs == cube,
             start.load(fromByteOffset: 48, as: UInt64.self) == UInt64(length)
         else { throw damaged }
         let sizes = [

@@ -15,12 +15,13 @@ from keyboard_lm.errors import WriteError
 
 
 @contextmanager
-def replaced_file(path: Path, *, private: bool = False) -> Iterator[Path]:
+def replaced_file(path: Path, *, private: bool = False, is_flushed: bool = True) -> Iterator[Path]:
     """Yield an empty draft file that takes the place of `path` when the block ends without an error.
 
     Args:
         path: of the file; its folder has to exist.
         private: whether only the file's owner may read it.
+        is_flushed: whether it has to be on the disk before it appears; without, a power cut may leave it empty.
 
     Raises:
         WriteError: the file cannot be written (permissions, a full disk); what stood at `path` still does.
@@ -35,13 +36,15 @@ def replaced_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         if not private:
             draft.chmod(0o666 & ~_umask())
         yield draft
-        _flush(draft)
+        if is_flushed:
+            _flush(draft)
         os.replace(draft, path)
     except OSError as error:
         raise WriteError(f"{path}: cannot be written ({error.strerror}); make room or choose another place") from None
     finally:
         draft.unlink(missing_ok=True)
-    _flush_entry(path)
+    if is_flushed:
+        _flush_entry(path)
 
 
 def write_file_whole(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -102,15 +105,18 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     _flush_entry(folder)
 
 
-def take_lock(stream: IO[Any]) -> bool:
+def take_lock(stream: IO[Any], *, shared: bool = False) -> bool:
     """Keep other processes out of a file until it is closed; return False where one has it already.
 
     Args:
         stream: the file, open for writing.
+        shared: whether others may hold the lock too, if they share it (not on Windows, which has no such lock).
     """
     if sys.platform == "win32":
         import msvcrt
 
+        if shared:
+            return True
         with suppress(OSError):
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
             return True
@@ -118,7 +124,7 @@ def take_lock(stream: IO[Any]) -> bool:
     import fcntl
 
     with suppress(BlockingIOError):
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return True
     return False
 

@@ -20,23 +20,31 @@ if TYPE_CHECKING:
 
 @click.command("corpus")
 @click.argument("inputs", nargs=-1)
-@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--output", "-o", required=True, help="Folder or URL (s3://...) to make.")
 @click.option("--recipe", "recipe_name", help="A recipe file, or one that ships: keyboard, openelm.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(), help="Where relative paths start.")
+@click.option("--data-dir", default="", help="Folder or URL where relative paths start.")
 @click.option("--vocab-size", type=int, help="Pieces of the tokenizer.  [default: the recipe's; 8192 without one]")
 @click.option("--tokenizer", "tokenizer_dir", type=click.Path(path_type=Path), help="Use this folder's tokenizer.")
 @click.option("--max-documents", type=click.IntRange(min=1), help="Read only so many documents of each source.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; the result is the same.  [default: all cores]")
+@click.option("--ray", help="Run on a Ray cluster: its address, auto, or local for one on this machine's --workers.")
+@click.option("--rank", type=int, help="Which of --of runs of the same command this is, from 0.")
+@click.option("--of", "num_ranks", type=click.IntRange(min=1), help="How many runs share the work, and the storage.")
+@click.option("--restart", is_flag=True, help="Throw away what an unfinished run of other text or another recipe did.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     inputs: tuple[str, ...],
-    output: Path,
+    output: str,
     recipe_name: str | None,
-    data_dir: Path,
+    data_dir: str,
     vocab_size: int | None,
     tokenizer_dir: Path | None,
     max_documents: int | None,
     workers: int | None,
+    ray: str | None,
+    rank: int | None,
+    num_ranks: int | None,
+    restart: bool,
     as_json: bool,
 ) -> None:
     """Clean, de-duplicate, split and tokenize text for training.
@@ -44,11 +52,20 @@ def command(
     INPUTS are files with one message per line and a blank line between documents, or .jsonl files with one document
     per row (each plain, .xz, .gz or .zst), patterns such as 'logs/*.txt', or Hugging Face datasets as hf:OWNER/NAME.
     Weights, licences and everything else that is adjustable go into a recipe file; see docs/corpus.md.
+
+    A run that was stopped goes on where it stopped. The corpus is the same bytes with any number of --workers, with
+    --ray, and from several runs with --rank I --of N on machines that share the output's storage.
     """
     if bool(inputs) == bool(recipe_name):
         raise click.UsageError("give either INPUTS or --recipe")
     if vocab_size is not None and tokenizer_dir is not None:
         raise click.UsageError("--vocab-size trains a tokenizer, --tokenizer reuses one; give only one of them")
+    if (rank is None) != (num_ranks is None):
+        raise click.UsageError("--rank and --of go together: --rank 0 --of 4 is the first of four")
+    if rank is not None and num_ranks is not None and not 0 <= rank < num_ranks:
+        raise click.UsageError(f"--rank counts from 0: of {num_ranks}, the last is {num_ranks - 1}, not {rank}")
+    if num_ranks is not None and (ray or workers or restart):
+        raise click.UsageError("a rank runs in one process: leave out --workers, --ray and --restart")
     from keyboard_lm_training.corpus.build import CorpusOptions, build_corpus
     from keyboard_lm_training.corpus.recipe import Recipe, load_recipe
 
@@ -58,7 +75,8 @@ def command(
     if max_documents is not None:
         limited = (dataclasses.replace(source, max_documents=max_documents) for source in recipe.sources)
         recipe = dataclasses.replace(recipe, sources=tuple(limited))
-    options = CorpusOptions(data_dir, tokenizer_dir, workers or os.cpu_count() or 1)
+    num_workers = 1 if num_ranks else workers or os.cpu_count() or 1
+    options = CorpusOptions(data_dir, tokenizer_dir, num_workers, ray or "", rank or 0, num_ranks or 1, restart)
     with _progress_bars() as on_progress:
         manifest = build_corpus(recipe, output, options, on_progress)
     summary = _summary(manifest, output)
@@ -87,7 +105,7 @@ def _progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
         yield on_progress
 
 
-def _summary(manifest: CorpusManifest, output: Path) -> dict[str, Any]:
+def _summary(manifest: CorpusManifest, output: str) -> dict[str, Any]:
     """Return the figures of a corpus as plain values."""
     from keyboard_lm_training.corpus.shards import SPLITS
 
@@ -100,7 +118,7 @@ def _summary(manifest: CorpusManifest, output: Path) -> dict[str, Any]:
             "bytes": sum(shard.num_bytes for shard in shards),
         }
     return {
-        "output": str(output),
+        "output": output,
         "vocab_size": manifest.vocab_size,
         "tokenizer_digest": manifest.tokenizer_digest,
         **splits,

@@ -97,6 +97,11 @@ def test_a_mistake_is_one_line_on_stderr(
         ["a.txt"],
         ["a.txt", "-o", "out", "--tokenizer", "t", "--vocab-size", "500"],
         ["a.txt", "-o", "out", "--workers", "0"],
+        ["a.txt", "-o", "out", "--rank", "0"],
+        ["a.txt", "-o", "out", "--of", "2"],
+        ["a.txt", "-o", "out", "--rank", "2", "--of", "2"],
+        ["a.txt", "-o", "out", "--rank", "-1", "--of", "2"],
+        ["a.txt", "-o", "out", "--rank", "0", "--of", "2", "--workers", "2"],
     ],
 )
 def test_a_contradiction_is_a_usage_error(args: list[str]) -> None:

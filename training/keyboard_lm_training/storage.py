@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import tempfile
@@ -31,13 +32,20 @@ class Storage(ABC):
 
     Args:
         place: the folder or URL that names start from.
+        is_flushed: whether a file is on the disk, and not only on its way there, when it appears. Without, a power cut
+            may leave it empty.
+
+    Attributes:
+        written: the bytes of each file that this instance wrote.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, is_flushed: bool = True) -> None:
         self.place = place
+        self.is_flushed = is_flushed
+        self.written: dict[str, int] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_storage, (self.place,)
+        return open_storage, (self.place, self.is_flushed)
 
     def where(self, name: str) -> str:
         """Return the full path or URL of a file, for messages."""
@@ -45,7 +53,7 @@ class Storage(ABC):
 
     def under(self, name: str) -> Storage:
         """Return the storage of a folder in this one."""
-        return open_storage(self.where(name))
+        return open_storage(self.where(name), self.is_flushed)
 
     @abstractmethod
     def size(self, name: str) -> int | None:
@@ -64,24 +72,43 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return the bytes of several (start, end) ranges of one file.
+    def read_pieces(self, pieces: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Return the bytes of several (name, start, end) pieces, of one file or many, in one request where it can be.
 
         Raises:
-            DataError: the file is not there, cannot be read, or ends too early.
+            DataError: a file is not there, cannot be read, or ends too early.
         """
 
-    @abstractmethod
-    def replaced(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Return a context whose stream becomes the file when the block ends without an error.
+    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of several (start, end) ranges of one file (see `read_pieces`)."""
+        return self.read_pieces([(name, start, end) for start, end in ranges])
+
+    @contextmanager
+    def replaced(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a stream that becomes the file when the block ends without an error.
 
         Raises:
             WriteError: it cannot be written; what stood there still does.
         """
+        with self._replaced(name) as stream:
+            yield stream
+            size = stream.tell()
+        self.written[name] = size
+
+    @abstractmethod
+    def _replaced(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]: ...
 
     @abstractmethod
     def remove(self, folder: str = "") -> None:
         """Remove a folder with all that it holds, or one file, if it is there."""
+
+    def _whole(self, pieces: Sequence[tuple[str, int, int]], found: Sequence[bytes]) -> list[bytes]:
+        for (name, start, end), data in zip(pieces, found, strict=True):
+            if len(data) != end - start:
+                raise DataError(
+                    f"{self.where(name)}: ends within bytes {start} to {end}; the file is truncated, make it again"
+                )
+        return list(found)
 
     def read(self, name: str) -> bytes:
         """Return a whole file.
@@ -102,8 +129,12 @@ class Storage(ABC):
             stream.write(content)
 
 
-def open_storage(place: str | Path) -> Storage:
+def open_storage(place: str | Path, is_flushed: bool = True) -> Storage:
     """Return the storage at a path or URL; nothing is read or made yet.
+
+    Args:
+        place: a path or an URL.
+        is_flushed: see `Storage`; an object store always keeps what it has shown.
 
     Raises:
         MissingExtraError: fsspec is needed and not installed.
@@ -111,15 +142,15 @@ def open_storage(place: str | Path) -> Storage:
     """
     text = str(place)
     if "://" not in text or text.startswith("file://"):
-        return DiskStorage(text.removeprefix("file://"))
-    return ObjectStorage(text)
+        return DiskStorage(text.removeprefix("file://"), is_flushed)
+    return ObjectStorage(text, is_flushed)
 
 
 class DiskStorage(Storage):
     """A folder of this machine, or one that several machines mount."""
 
-    def __init__(self, place: str) -> None:
-        super().__init__(os.path.abspath(place))
+    def __init__(self, place: str, is_flushed: bool = True) -> None:
+        super().__init__(os.path.abspath(place), is_flushed)
         self._folder = Path(self.place)
 
     def size(self, name: str) -> int | None:
@@ -145,25 +176,27 @@ class DiskStorage(Storage):
         except OSError as error:
             raise DataError(_unreadable(self.where(name), error)) from None
 
-    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        try:
-            descriptor = os.open(self._folder / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    def read_pieces(self, pieces: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        found = []
+        for name, group in itertools.groupby(pieces, key=lambda piece: piece[0]):
             try:
-                found = [_pread(descriptor, start, end - start) for start, end in ranges]
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise DataError(_unreadable(self.where(name), error)) from None
-        return _whole_ranges(self.where(name), ranges, found)
+                descriptor = os.open(self._folder / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                try:
+                    found += [_pread(descriptor, start, end - start) for _, start, end in group]
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                raise DataError(_unreadable(self.where(name), error)) from None
+        return self._whole(pieces, found)
 
     @contextmanager
-    def replaced(self, name: str) -> Iterator[IO[bytes]]:
+    def _replaced(self, name: str) -> Iterator[IO[bytes]]:
         path = self._folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(_unwritable(self.where(name), error)) from None
-        with replaced_file(path) as draft, draft.open("wb") as stream:
+        with replaced_file(path, is_flushed=self.is_flushed) as draft, draft.open("wb") as stream:
             yield stream
 
     def remove(self, folder: str = "") -> None:
@@ -177,9 +210,9 @@ class DiskStorage(Storage):
 class ObjectStorage(Storage):
     """Whatever fsspec reaches. Its drivers raise hundreds of types; what comes out here is a `KeyboardLMError`."""
 
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self._files, self._root = _filesystem(place)
+    def __init__(self, place: str, is_flushed: bool = True) -> None:
+        super().__init__(place, is_flushed)
+        self._files, self._root = connect(place)
         self._has_renames = "local" in self._files.protocol  # fsspec's name for a disk
 
     def _path(self, name: str) -> str:
@@ -211,16 +244,16 @@ class ObjectStorage(Storage):
         except Exception as error:
             raise DataError(_unreadable(self.where(name), error)) from None
 
-    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_pieces(self, pieces: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        names, starts, ends = zip(*pieces, strict=True) if pieces else ((), (), ())
         try:
-            starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
-            found = self._files.cat_ranges([self._path(name)] * len(ranges), starts, ends, on_error="raise")
+            found = self._files.cat_ranges([*map(self._path, names)], [*starts], [*ends], on_error="raise")
         except Exception as error:
-            raise DataError(_unreadable(self.where(name), error)) from None
-        return _whole_ranges(self.where(name), ranges, found)
+            raise DataError(_unreadable(self.where(", ".join(sorted({*names}))), error)) from None
+        return self._whole(pieces, found)
 
     @contextmanager
-    def replaced(self, name: str) -> Iterator[IO[bytes]]:
+    def _replaced(self, name: str) -> Iterator[IO[bytes]]:
         # Spooled on the local disk first: an upload that is cut off then cannot leave half an object, whatever the
         # driver does when its stream is closed by an error.
         path = self._path(name)
@@ -253,7 +286,13 @@ def is_private_to_process(place: str) -> bool:
 
 
 @cache
-def _filesystem(place: str) -> tuple[Any, str]:
+def connect(place: str) -> tuple[Any, str]:
+    """Return the fsspec file system of an URL, and the path in it.
+
+    Raises:
+        MissingExtraError: fsspec is not installed.
+        DataError: no such kind of URL, its package is not installed, or it cannot be reached.
+    """
     try:
         import fsspec
     except ImportError:
@@ -273,7 +312,7 @@ def _filesystem(place: str) -> tuple[Any, str]:
 
 @cache
 def _make_folder(place: str, folder: str) -> None:
-    files, _ = _filesystem(place)
+    files, _ = connect(place)
     with contextlib.suppress(Exception):  # buckets have no folders; where one is missing, the writing says so
         files.makedirs(folder, exist_ok=True)
 
@@ -286,13 +325,6 @@ def _pread(descriptor: int, start: int, count: int) -> bytes:
     while len(data) < count and (more := os.pread(descriptor, count - len(data), start + len(data))):
         data += more
     return data
-
-
-def _whole_ranges(where: str, ranges: Sequence[tuple[int, int]], found: Sequence[bytes]) -> list[bytes]:
-    for (start, end), data in zip(ranges, found, strict=True):
-        if len(data) != end - start:
-            raise DataError(f"{where}: ends within bytes {start} to {end}; the file is truncated, make it again")
-    return list(found)
 
 
 def _unreadable(where: str, error: BaseException) -> str:

@@ -10,22 +10,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
+from corpus_reference import reference_documents, shard_sizes, shards_of
+from keyboard_lm_training.corpus import assembly, encoding
 from keyboard_lm_training.corpus import build as corpus
-from keyboard_lm_training.corpus import encoding
 from keyboard_lm_training.corpus.build import CorpusOptions, build_corpus
 from keyboard_lm_training.corpus.clean import CleanOptions
 from keyboard_lm_training.corpus.dedup import DedupOptions
 from keyboard_lm_training.corpus.parallel import Workers
 from keyboard_lm_training.corpus.recipe import SHARE, Recipe
-from keyboard_lm_training.corpus.shards import HELDOUT, SPLITS, TRAIN, CorpusManifest, ShardWriter, open_shard
+from keyboard_lm_training.corpus.shards import HELDOUT, SPLITS, TRAIN, CorpusManifest, open_shard
 from keyboard_lm_training.corpus.sources import SourceRecipe
 from keyboard_lm_training.corpus.tokenizer_training import TokenizerOptions
+from keyboard_lm_training.storage import DiskStorage
 
 from keyboard_lm.errors import CheckpointError, DataError
 from keyboard_lm.network.tokenizer import Tokenizer
@@ -127,14 +130,45 @@ def test_shards_hold_the_text_form_of_the_normalised_messages(built: Path, data_
     assert num_bytes == sum(len(message.encode()) + 1 for message in messages)
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
-def test_two_runs_are_byte_identical_with_any_number_of_workers(
-    tmp_path: Path, built: Path, data_dir: Path, num_workers: int, monkeypatch: pytest.MonkeyPatch
+def test_a_corpus_is_what_one_pass_in_memory_makes(built: Path, data_dir: Path) -> None:
+    expected = shards_of(reference_documents(RECIPE, data_dir))
+    assert {name: data for name, data in contents(built).items() if name.endswith(".bin")} == expected
+
+
+@pytest.mark.parametrize(("num_workers", "part_bytes"), [(1, 2000), (2, 6000)])
+def test_runs_are_byte_identical_with_any_number_of_workers_and_parts(
+    tmp_path: Path, built: Path, data_dir: Path, num_workers: int, part_bytes: int
 ) -> None:
-    # Smaller blocks make several tasks; where they end is no part of the result either.
-    monkeypatch.setattr(encoding, "_BLOCK_BYTES", 1000)
-    build_corpus(RECIPE, tmp_path / "again", CorpusOptions(data_dir, num_workers=num_workers))
+    options = CorpusOptions(data_dir, num_workers=num_workers, part_bytes=part_bytes)
+    build_corpus(RECIPE, tmp_path / "again", options)
     assert contents(tmp_path / "again") == contents(built)
+
+
+def test_the_tokenizers_sample_does_not_depend_on_parts(tmp_path: Path, data_dir: Path) -> None:
+    few = replace(RECIPE, weights=SHARE, seed=3, tokenizer=replace(RECIPE.tokenizer, vocab_size=420, sample_lines=200))
+    build_corpus(few, tmp_path / "c", CorpusOptions(data_dir, part_bytes=3000))
+    expected = shards_of(reference_documents(few, data_dir))
+    assert {name: data for name, data in contents(tmp_path / "c").items() if name.endswith(".bin")} == expected
+
+
+@pytest.mark.parametrize("part_bytes", [2200, 1 << 20])
+def test_shards_end_with_the_block_that_fills_them_wherever_parts_do(
+    tmp_path: Path, built: Path, data_dir: Path, part_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(assembly, "MAX_SHARD_TOKENS", 600)
+    manifest = build_corpus(RECIPE, tmp_path / "c", CorpusOptions(data_dir, tokenizer_dir=built, part_bytes=part_bytes))
+    manifest.verify(tmp_path / "c")
+    expected = reference_documents(RECIPE, data_dir, Tokenizer.load(built))
+    for source in ("chat", "notes"):
+        own = [document for document in expected if document.source == source]
+        for split in SPLITS:
+            of_split = [document if document.split == split else replace(document, ids=[]) for document in own]
+            shards = manifest.shards_of(split, source)
+            assert [shard.num_tokens for shard in shards] == shard_sizes(of_split, 1000, 600)
+            assert len(shards) > 1 or split == HELDOUT
+            joined = np.concatenate([open_shard(tmp_path / "c", shard) for shard in shards])
+            assert joined.tolist() == [token for document in of_split for token in document.ids]
 
 
 def test_a_document_is_held_out_by_its_text_alone(tmp_path: Path, built: Path, data_dir: Path) -> None:
@@ -196,27 +230,80 @@ def interrupt(*args: Any) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory: pytest.TempPathFactory, built: Path, data_dir: Path) -> dict[str, bytes]:
+    output = tmp_path_factory.mktemp("rebuilt") / "corpus"
+    build_corpus(RECIPE, output, CorpusOptions(data_dir, tokenizer_dir=built))
+    return contents(output)
+
+
 @pytest.mark.parametrize(
-    ("failure", "error", "complaint"),
-    [(full_disk, DataError, "No space left on device.*free some space"), (interrupt, KeyboardInterrupt, None)],
+    ("name", "failure", "error", "complaint"),
+    [
+        ("text/1", full_disk, DataError, "No space left on device.*run the same command again"),
+        ("exact/0", interrupt, KeyboardInterrupt, None),
+        ("flags/0", full_disk, DataError, "No space left on device.*run the same command again"),
+        ("ids/train-1", interrupt, KeyboardInterrupt, None),
+        ("train/notes-00000.bin", full_disk, DataError, "No space left on device.*run the same command again"),
+    ],
 )
-def test_a_run_that_fails_leaves_nothing(
-    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, failure: Any, error: type, complaint: str | None
-) -> None:
-    monkeypatch.setattr(ShardWriter, "append", failure)
+def test_a_run_that_fails_goes_on_where_it_stopped(
+    tmp_path: Path, built: Path, data_dir: Path, rebuilt: dict[str, bytes], monkeypatch: pytest.MonkeyPatch,
+    name: str, failure: Any, error: type[BaseException], complaint: str | None,
+) -> None:  # fmt: skip
+    options = CorpusOptions(data_dir, tokenizer_dir=built)
+    marks: list[str] = []
+    is_failing = True
+    replaced = DiskStorage.replaced
+
+    @contextmanager
+    def watched(storage: DiskStorage, file: str) -> Iterator[IO[bytes]]:
+        with replaced(storage, file) as stream:
+            yield stream
+            if file == name and is_failing:
+                failure()
+        if file.startswith("marks/"):
+            marks.append(file)
+
+    monkeypatch.setattr(DiskStorage, "replaced", watched)
     with pytest.raises(error, match=complaint):
-        build_corpus(RECIPE, tmp_path / "corpus", CorpusOptions(data_dir))
-    assert list(tmp_path.iterdir()) == []
+        build_corpus(RECIPE, tmp_path / "corpus", options)
+    assert not (tmp_path / "corpus").exists()
+    assert len(marks) >= 5
+    is_failing = False
+    build_corpus(RECIPE, tmp_path / "corpus", options)
+    assert len(marks) == len(set(marks)), "finished tasks were done again"
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    assert contents(tmp_path / "corpus") == rebuilt
+
+
+def test_files_that_a_power_cut_has_shortened_are_made_again(
+    tmp_path: Path, built: Path, data_dir: Path, rebuilt: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = CorpusOptions(data_dir, tokenizer_dir=built)
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "hashlib", None)
+        with pytest.raises(AttributeError):
+            build_corpus(RECIPE, tmp_path / "corpus", options)
+    work = tmp_path / "corpus.partial" / "work"
+    for name in ("text/0", "flags/1", "marks/exact/0000000.json"):
+        (work / name).write_bytes(b"")
+    (work / "ids/train-0").unlink()
+    build_corpus(RECIPE, tmp_path / "corpus", options)
+    assert contents(tmp_path / "corpus") == rebuilt
 
 
 def test_bad_input_leaves_nothing(tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "bad.txt").write_bytes(b"fine\n\n\xff\n")
     (tmp_path / "empty.txt").write_bytes(b"\n\n")
-    for name, complaint in (("bad.txt", "not UTF-8"), ("empty.txt", "source s: no text left of 0 documents")):
-        recipe = replace(RECIPE, sources=(SourceRecipe("s", path=name),))
-        with pytest.raises(DataError, match=complaint):
-            build_corpus(recipe, tmp_path / "corpus", CorpusOptions(tmp_path))
+    recipe = replace(RECIPE, sources=(SourceRecipe("s", path="bad.txt"),))
+    with pytest.raises(DataError, match=r"bad.txt: line 3, byte 1 is not UTF-8"):
+        build_corpus(recipe, tmp_path / "corpus", CorpusOptions(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "empty.txt"]
+    recipe = replace(RECIPE, sources=(SourceRecipe("s", path="empty.txt"),))
+    with pytest.raises(DataError, match="source s: no text left of 0 documents"):
+        build_corpus(recipe, tmp_path / "corpus", CorpusOptions(tmp_path))
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_text_that_is_all_held_out_is_an_error(tmp_path: Path, built: Path, data_dir: Path) -> None:
@@ -239,7 +326,9 @@ def test_an_output_that_cannot_be_made_is_a_data_error(tmp_path: Path, data_dir:
         build_corpus(RECIPE, tmp_path / "file" / "corpus", CorpusOptions(data_dir))
 
 
-def test_a_killed_run_leaves_no_corpus_and_the_next_run_cleans_up(tmp_path: Path, built: Path, data_dir: Path) -> None:
+def test_a_killed_run_leaves_no_corpus_and_another_recipe_does_not_take_over_its_work(
+    tmp_path: Path, built: Path, data_dir: Path
+) -> None:
     # The child stops for good in its encoding stage, where shards exist and the manifest does not.
     script = (
         "import sys, time\n"
@@ -247,7 +336,7 @@ def test_a_killed_run_leaves_no_corpus_and_the_next_run_cleans_up(tmp_path: Path
         "from keyboard_lm_training.corpus.build import CorpusOptions, build_corpus\n"
         "from keyboard_lm_training.corpus.recipe import Recipe\n"
         "recipe = Recipe.from_inputs(['chat.txt', 'notes.txt'])\n"
-        "wait = lambda stage, done, total: time.sleep(60) if stage == 'encoding' else None\n"
+        "wait = lambda stage, done, total: time.sleep(60) if stage == 'writing shards' and done else None\n"
         "options = CorpusOptions(Path(sys.argv[1]), Path(sys.argv[3]))\n"
         "build_corpus(recipe, Path(sys.argv[2]), options, wait)\n"
     )
@@ -255,7 +344,7 @@ def test_a_killed_run_leaves_no_corpus_and_the_next_run_cleans_up(tmp_path: Path
     child = subprocess.Popen([sys.executable, "-c", script, data_dir, output, built])
     partial = tmp_path / "corpus.partial"
     deadline = time.monotonic() + 120
-    while not list(partial.glob("train/*.bin")) and time.monotonic() < deadline:
+    while not list(partial.rglob("train/*.bin")) and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.raises(DataError, match="another run is writing this corpus"):
         build_corpus(RECIPE, output, CorpusOptions(data_dir, tokenizer_dir=built))
@@ -264,8 +353,10 @@ def test_a_killed_run_leaves_no_corpus_and_the_next_run_cleans_up(tmp_path: Path
     assert partial.is_dir()
     assert not output.exists()
     with pytest.raises(DataError, match="no corpus here"):
-        CorpusManifest.load(partial)
-    build_corpus(RECIPE, output, CorpusOptions(data_dir, tokenizer_dir=built))
+        CorpusManifest.load(partial / "corpus")
+    with pytest.raises(DataError, match=r"was begun with another recipe \(name, .*throw that work away with --restart"):
+        build_corpus(RECIPE, output, CorpusOptions(data_dir, tokenizer_dir=built))
+    build_corpus(RECIPE, output, CorpusOptions(data_dir, tokenizer_dir=built, restart=True))
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 

@@ -14,71 +14,40 @@ from keyboard_lm_training.corpus import dedup
 KEYS = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**58, 2**63, 2**64 - 1])
 
 
-def items(values: object) -> dedup.Items:
-    return np.array(values, np.uint64)
-
-
-def members(bitmap: dedup.Bitmap, count: int) -> list[int]:
-    return np.flatnonzero(bitmap.contains(np.arange(count, dtype=np.uint64))).tolist()
+def records(keys: list[int]) -> dedup.Records:
+    return np.array([(key, item) for item, key in enumerate(keys)], dedup.KEY)
 
 
 @settings(max_examples=60)
-@given(st.lists(st.sets(st.integers(0, 30_000), max_size=20), max_size=5), st.sets(st.integers(0, 60_000)))
-def test_bitmap_equals_a_set(batches: list[set[int]], probes: set[int]) -> None:
-    bitmap = dedup.Bitmap()
-    for batch in batches:
-        bitmap.add(items(sorted(batch)))
-    expected = set().union(*batches)
-    found = bitmap.contains(items(sorted(probes)))
-    assert found.tolist() == [probe in expected for probe in sorted(probes)]
+@given(st.lists(st.lists(st.sampled_from([3, 4, 5, 2**63, 2**64 - 1]), max_size=12), max_size=6), st.integers(1, 20))
+def test_every_record_but_the_first_of_its_key_is_a_repeat_of_that_one(parts: list[list[int]], batch: int) -> None:
+    found = {}
+    for repeats in dedup.find_repeats(((n, records(keys)) for n, keys in enumerate(parts)), batch_records=batch):
+        for fields in zip(
+            repeats.parts, repeats.records["item"], repeats.first_parts, repeats.first_values, strict=True
+        ):
+            part, item, *first = map(int, fields)
+            assert (part, item) not in found
+            found[part, item] = tuple(first)
+    expected, first_of = {}, dict[int, tuple[int, int]]()
+    for part, keys in enumerate(parts):
+        for item, key in enumerate(keys):
+            if first_of.setdefault(key, (part, item)) != (part, item):
+                expected[part, item] = first_of[key]
+    assert found == expected
 
 
-@settings(max_examples=60)
-@given(st.lists(KEYS, max_size=60), st.sampled_from([0, 100, 1 << 20]))
-def test_every_document_but_the_first_of_its_key_is_dropped(
-    tmp_path_factory: pytest.TempPathFactory, keys: list[int], buffer_bytes: int
-) -> None:
-    spill = dedup.KeySpill(tmp_path_factory.mktemp("spill"), "d", dedup.KEY, buffer_bytes)
-    for item, key in enumerate(keys):
-        spill.add(np.array([(key, item)], dedup.KEY))
-    dropped = dedup.Bitmap()
-    dedup.resolve_documents(spill, dropped)
-    assert members(dropped, len(keys)) == [i for i, key in enumerate(keys) if key in keys[:i]]
+@given(st.lists(KEYS, max_size=60), st.sampled_from([1, 2, 8, 4096]))
+def test_partitions_are_ranges_of_keys(keys: list[int], num_partitions: int) -> None:
+    found = dedup.partition_of(np.array(keys, np.uint64), num_partitions)
+    assert found.tolist() == [key * num_partitions >> 64 for key in keys]
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(100, 103)), max_size=30), st.sets(st.integers(100, 103)))
-def test_a_message_is_dropped_only_for_one_in_a_kept_document(
-    tmp_path_factory: pytest.TempPathFactory, messages: list[tuple[int, int]], gone: set[int]
-) -> None:
-    spill = dedup.KeySpill(tmp_path_factory.mktemp("spill"), "m", dedup.MESSAGE_KEY)
-    spill.add(np.array([(key, item, document) for item, (key, document) in enumerate(messages)], dedup.MESSAGE_KEY))
-    dropped_documents = dedup.Bitmap()
-    dropped_documents.add(items(sorted(gone)))
-    dropped = dedup.Bitmap()
-    dedup.resolve_messages(spill, (dropped_documents, dedup.Bitmap()), dropped)
-    kept_keys: set[int] = set()
-    expected = []
-    for item, (key, document) in enumerate(messages):
-        if document in gone:
-            continue
-        if key in kept_keys:
-            expected.append(item)
-        kept_keys.add(key)
-    assert members(dropped, len(messages)) == expected
-
-
-def test_the_spill_keeps_no_more_in_memory_than_its_buffer(tmp_path: Path) -> None:
-    spill = dedup.KeySpill(tmp_path, "d", dedup.KEY, buffer_bytes=1000)
-    rng = np.random.default_rng(0)
-    for start in range(0, 5000, 50):
-        records = np.zeros(50, dedup.KEY)
-        records["key"] = rng.integers(0, 2**63, 50)
-        records["item"] = np.arange(start, start + 50)
-        spill.add(records)
-        assert spill.buffered_bytes <= 1000 + records.nbytes
-    assert sum(len(part) for part in spill.partitions()) == 5000
-    assert not list(tmp_path.iterdir())
+@given(st.lists(st.integers(0, 40), max_size=30), st.sets(st.integers(0, 40)))
+def test_what_is_gone_is_left_out(items: list[int], gone: set[int]) -> None:
+    given_records = np.array([(0, item) for item in items], dedup.KEY)
+    left = dedup.without(given_records, "item", np.array(sorted(gone), np.uint32))
+    assert left["item"].tolist() == [item for item in items if item not in gone]
 
 
 def document(rng: random.Random, num_words: int = 120) -> list[str]:
@@ -104,20 +73,18 @@ def edited(rng: random.Random, messages: list[str], num_edits: int) -> list[str]
 
 
 def near_duplicates(
-    folder: Path, documents: list[list[str]], threshold: float, exact: tuple[int, ...] = ()
+    folder: Path, documents: list[list[str]], threshold: float, gone: tuple[int, ...] = ()
 ) -> list[int]:
     signatures = dedup.near_signatures(documents)
-    file = folder / "signatures.u32"
-    file.write_bytes(signatures.astype("<u4").tobytes())
-    records = np.zeros((len(documents), dedup.NUM_BANDS), dedup.BAND_KEY)
-    records["key"] = dedup.band_keys(signatures)
-    records["item"] = records["row"] = np.arange(len(documents), dtype=np.uint64)[:, None]
-    spill = dedup.KeySpill(folder, "bands", dedup.BAND_KEY)
-    spill.add(records.reshape(-1))
-    already, dropped = dedup.Bitmap(), dedup.Bitmap()
-    already.add(items(exact))
-    dedup.resolve_near_documents(spill, file, threshold, already, dropped)
-    return members(dropped, len(documents))
+    bands = np.zeros((len(documents), dedup.NUM_BANDS), dedup.BAND_KEY)
+    bands["key"] = dedup.band_keys(signatures)
+    bands["item"] = bands["row"] = np.arange(len(documents), dtype=np.uint32)[:, None]
+    left = dedup.without(bands.reshape(-1), "item", np.array(gone, np.uint32))
+    dropped = set()
+    for repeats in dedup.find_repeats([(0, left)], "row"):
+        agree = dedup.agreement(signatures[repeats.records["row"]], signatures[repeats.first_values])
+        dropped |= set(repeats.records["item"][agree >= threshold].tolist())
+    return sorted(dropped)
 
 
 def test_lightly_edited_documents_are_dropped_and_different_ones_kept(tmp_path: Path) -> None:
@@ -148,7 +115,7 @@ def test_nothing_is_a_near_duplicate_of_a_document_that_is_gone(tmp_path: Path) 
     rng = random.Random(3)
     original = document(rng)
     assert near_duplicates(tmp_path, [original, original], 0.8) == [1]
-    assert near_duplicates(tmp_path, [original, original], 0.8, exact=(0,)) == []
+    assert near_duplicates(tmp_path, [original, original], 0.8, gone=(0,)) == []
 
 
 def test_letter_case_does_not_hide_a_near_duplicate() -> None:
@@ -156,3 +123,11 @@ def test_letter_case_does_not_hide_a_near_duplicate() -> None:
     original = document(rng)
     upper = [message.upper() for message in original]
     assert np.array_equal(*dedup.near_signatures([original, upper]))
+
+
+def test_a_long_document_is_signed_in_stretches_to_the_same_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(6)
+    documents = [document(rng, 400), document(rng, 40), ["few words"]]
+    whole = dedup.near_signatures(documents)
+    monkeypatch.setattr(dedup, "_SHINGLES_AT_ONCE", 64)
+    assert np.array_equal(dedup.near_signatures(documents), whole)

@@ -10,50 +10,51 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyboard_lm_training.corpus import tokenizer_training
-from keyboard_lm_training.corpus.parallel import Workers
 from keyboard_lm_training.corpus.tokenizer_training import (
-    MAX_LINE_CHARS,
-    LineSample,
+    MessageSample,
     TokenizerOptions,
     choose_proper_nouns,
     count_mid_sentence,
-    train_tokenizer,
+    train_pieces,
 )
 
 from keyboard_lm.errors import DataError
 from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm.text.form import TextForm
 
 OPTIONS = TokenizerOptions(vocab_size=500, min_proper_noun_count=3)
 
 
 @settings(max_examples=60)
-@given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 50), st.integers(0, 3))
-def test_a_sample_is_lines_of_the_text_in_their_order(sizes: list[int], size: int, seed: int) -> None:
-    sample = LineSample(size, np.random.default_rng(seed))
-    offered = []
-    for number, count in enumerate(sizes):
-        batch = [f"{number:02} {i:02}" for i in range(count)]
-        offered += batch
-        sample.add(batch, number + 1)
-    lines = sample.lines()
-    assert len(lines) == min(size, len(offered))
-    assert lines == sorted(lines)
-    assert set(lines) <= set(offered)
+@given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 50), st.integers(0, 3), st.integers(1, 50))
+def test_a_sample_is_the_smallest_weighted_draws_however_it_is_offered(
+    sizes: list[int], size: int, seed: int, at_once: int
+) -> None:
+    draws = np.random.default_rng(seed).exponential(size=sum(sizes))
+    weights = np.repeat(np.arange(len(sizes)) + 1.0, sizes)
+    expected = np.sort(np.argsort(draws / weights, kind="stable")[:size])
+    sample = MessageSample(size, np.random.default_rng(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer_training, "_DRAWS_AT_ONCE", at_once)
+        for number, count in enumerate(sizes):
+            sample.add(count, number + 1)
+    assert sample.numbers().tolist() == expected.tolist()
 
 
-def test_a_line_is_drawn_in_proportion_to_its_weight() -> None:
-    sample = LineSample(4000, np.random.default_rng(0))
+def test_a_message_is_drawn_in_proportion_to_its_weight() -> None:
+    sample = MessageSample(4000, np.random.default_rng(0))
     for _ in range(100):
-        sample.add(["light"] * 500, 0.5)
-        sample.add(["heavy"] * 500, 2.0)
-    counts = Counter(sample.lines())
-    assert counts["heavy"] / counts["light"] == pytest.approx(4, rel=0.15)
+        sample.add(500, 0.5)
+        sample.add(500, 2.0)
+    is_heavy = sample.numbers() % 1000 >= 500
+    assert is_heavy.sum() / (~is_heavy).sum() == pytest.approx(4, rel=0.15)
 
 
-def test_lines_of_any_length_leave_the_sample_bounded() -> None:
-    sample = LineSample(10, np.random.default_rng(0))
-    sample.add(["x" * (MAX_LINE_CHARS + 1)] * 5 + ["short"], 1.0)
-    assert sample.lines() == ["short"]
+def test_messages_that_are_too_long_are_not_in_the_sample() -> None:
+    sample = MessageSample(10, np.random.default_rng(0))
+    sample.add(6, 1.0, [0, 1, 2, 3, 4])
+    sample.add(3, 1.0, [1])
+    assert sample.numbers().tolist() == [5, 6, 8]
 
 
 def test_capitals_count_only_where_no_sentence_starts() -> None:
@@ -74,7 +75,10 @@ def lines(sentences: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tokenizer(lines: list[str]) -> Tokenizer:
-    return train_tokenizer(lines, OPTIONS, Workers())
+    counts = count_mid_sentence(lines)
+    nouns = choose_proper_nouns(counts, OPTIONS.max_proper_nouns, OPTIONS.min_proper_noun_count)
+    form = TextForm(nouns)
+    return Tokenizer(train_pieces([form.encode(line) for line in lines], OPTIONS), nouns)
 
 
 def test_contractions_and_punctuation_are_pieces_that_end_words(tokenizer: Tokenizer) -> None:
@@ -95,17 +99,9 @@ def test_every_finished_form_ends_in_a_piece_that_ends_a_word(tokenizer: Tokeniz
         assert tokenizer.decode_tokens(ids) == form.split()
 
 
-def test_training_is_the_same_with_any_number_of_processes(
-    tokenizer: Tokenizer, lines: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokenizer_training, "_LINES_PER_TASK", 50)
-    with Workers(2) as workers:
-        assert train_tokenizer(lines, OPTIONS, workers).digest == tokenizer.digest
-
-
 def test_too_little_text_for_the_vocabulary_says_so() -> None:
     with pytest.raises(DataError, match="cannot be trained with 9000 pieces on 1 messages") as caught:
-        train_tokenizer(["hello there"], replace(OPTIONS, vocab_size=9000), Workers())
+        train_pieces(["hello there"], replace(OPTIONS, vocab_size=9000))
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="on 0 messages"):
-        train_tokenizer([], OPTIONS, Workers())
+        train_pieces([], OPTIONS)

@@ -1,39 +1,34 @@
-"""Orchestration of a corpus: from a recipe to a finished folder, or to no folder at all."""
+"""Orchestration of a corpus: from a recipe to a finished folder, or to marks from which the next run goes on."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import shutil
-from collections import Counter
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from keyboard_lm.errors import DataError
+from keyboard_lm.errors import DataError, WriteError
 from keyboard_lm.files import take_lock
 from keyboard_lm.network.tokenizer import Tokenizer
-from keyboard_lm_training.corpus import dedup
-from keyboard_lm_training.corpus.cleaning import CleanText, ItemSpill, clean_source
-from keyboard_lm_training.corpus.encoding import EncodeBlock, ItemFlags, block_documents, read_blocks
 from keyboard_lm_training.corpus.parallel import Workers
-from keyboard_lm_training.corpus.recipe import SHARE, Recipe
-from keyboard_lm_training.corpus.shards import (
-    MAX_VOCAB_SIZE,
-    SPLITS,
-    TRAIN,
-    CorpusManifest,
-    ShardRecord,
-    ShardWriter,
-    SourceRecord,
-)
+from keyboard_lm_training.corpus.plan import PART_BYTES, difference, make_plan
+from keyboard_lm_training.corpus.ray_runner import RayRunner
+from keyboard_lm_training.corpus.recipe import Recipe
+from keyboard_lm_training.corpus.runners import ProcessRunner, RankRunner, Runner
+from keyboard_lm_training.corpus.shards import MANIFEST_FILE, MAX_VOCAB_SIZE, CorpusManifest
 from keyboard_lm_training.corpus.sources import SourceReader
-from keyboard_lm_training.corpus.tokenizer_training import LineSample, train_tokenizer
+from keyboard_lm_training.corpus.stages import STAGES, Job, check_marks
+from keyboard_lm_training.corpus.tokenizer_stages import save_tokenizer
+from keyboard_lm_training.corpus.work import PLAN_FILE, Values, Work
+from keyboard_lm_training.storage import is_private_to_process, open_storage
 
 PARTIAL_SUFFIX = ".partial"
 _WORK_FOLDER = "work"
+_CORPUS_FOLDER = "corpus"
+_WORTH_KEEPING = "clean"  # the first stage whose marks a failed run leaves behind
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -43,196 +38,223 @@ class CorpusOptions:
     """What does not belong to the recipe, because the corpus does not depend on it.
 
     Attributes:
-        data_dir: the folder that the recipe's relative paths start from.
+        data_dir: the folder or URL that the recipe's relative paths start from.
         tokenizer_dir: a folder whose tokenizer is used instead of a new one.
-        num_workers: processes; the corpus is the same with any number.
+        num_workers: processes, or cores of a Ray cluster that is started here.
+        ray: a Ray cluster to run on: its address, ``auto`` or ``local``; ``""`` for none.
+        rank: which of several runs of the same command this is, from 0.
+        num_ranks: how many there are; they share the storage and nothing else.
+        restart: whether work that was done for another recipe or other input is thrown away.
+        part_bytes: text that one task reads at most.
+        patience_seconds: how long a rank waits for the others before it does their work.
+        poll_seconds: how often it looks.
     """
 
-    data_dir: Path = Path()
+    data_dir: Path | str = ""
     tokenizer_dir: Path | None = None
     num_workers: int = 1
+    ray: str = ""
+    rank: int = 0
+    num_ranks: int = 1
+    restart: bool = False
+    part_bytes: int = PART_BYTES
+    patience_seconds: float = 60.0
+    poll_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.num_ranks:
+            raise DataError(
+                f"rank {self.rank} of {self.num_ranks}: ranks count from 0, the last is {self.num_ranks - 1}"
+            )
+        if self.num_ranks > 1 and (self.ray or self.num_workers > 1 or self.restart):
+            raise DataError(
+                "a rank runs in one process: leave out --workers, --ray and --restart, and start more ranks"
+            )
 
 
 def build_corpus(
-    recipe: Recipe, output: Path, options: CorpusOptions, on_progress: Progress | None = None
+    recipe: Recipe, output: Path | str, options: CorpusOptions, on_progress: Progress | None = None
 ) -> CorpusManifest:
     """Write the corpus folder of a recipe.
 
-    Everything happens in ``<output>.partial``, which is renamed when the corpus is whole and removed when it fails.
-    What a killed run left there is removed by the next one.
+    The work happens in ``<output>.partial``, where a run that was killed or failed goes on. On a disk the corpus gets
+    its name when it is whole; in an object store its manifest is written last.
 
     Args:
         recipe: sources and options.
-        output: the folder to make; it must not exist, or be empty.
-        options: paths and processes.
+        output: the folder or URL to make; it must not exist, or be empty.
+        options: paths and where to run.
         on_progress: called with (stage, done, total); the total is None where it is not known.
 
     Returns:
-        The manifest, as `CorpusManifest.load` reads it from `output`.
+        The manifest, as it stands in `output`.
 
     Raises:
-        DataError: the input cannot be used, or the output cannot be written.
+        DataError: the input cannot be used, the output cannot be written, or other work is in its place.
         CheckpointError: `options.tokenizer_dir` holds no tokenizer.
-        MissingExtraError: a package that the recipe needs is not installed.
+        MissingExtraError: a package that the recipe or the options need is not installed.
     """
     report = on_progress or (lambda stage, done, total: None)
+    place = _Place(str(output), options)
     readers = [SourceReader(source, options.data_dir) for source in recipe.sources]
     tokenizer = Tokenizer.load(options.tokenizer_dir) if options.tokenizer_dir else None
     if tokenizer and tokenizer.vocab_size > MAX_VOCAB_SIZE:
         raise DataError(f"{options.tokenizer_dir}: {tokenizer.vocab_size} pieces, but a shard holds ids below 65,536")
-    with _partial_folder(output) as folder, Workers(options.num_workers) as workers:
-        return _Build(recipe, folder, workers, report).run(readers, tokenizer)
+    with _disk_errors(place.output), contextlib.ExitStack() as stack:
+        if place.is_finished() and options.num_ranks > 1:  # another rank was quicker
+            manifest = place.manifest()
+            if manifest.recipe != json.loads(json.dumps(recipe.to_dict())):
+                raise DataError(f"{place.output} already exists, of another recipe; choose another folder or delete it")
+            return manifest
+        place.refuse_existing()
+        stack.enter_context(place.locked())
+        data_dir = str(options.data_dir)
+        plan = make_plan(recipe, readers, data_dir, tokenizer.digest if tokenizer else "", options.part_bytes)
+        job = place.begin(plan)
+        work = job.open()
+        with place.cleared_on_failure(work):
+            if tokenizer and work.storage.size("tokenizer.json") is None:
+                save_tokenizer(tokenizer, work)
+            runner = stack.enter_context(_runner(options, place))
+            for stage in STAGES:
+                if not (options.num_ranks > 1 and place.is_finished()):
+                    _run_stage(work, job, stage.name, runner, report)
+            return place.finish()
+
+
+def _run_stage(work: Work, job: Job, name: str, runner: Runner, report: Progress) -> None:
+    stage = next(stage for stage in STAGES if stage.name == name)
+    count = stage.count(work)
+    done = work.done(name)
+    report(stage.title, len(done), count)
+    missing = [task for task in range(count) if task not in done]
+    for number, _ in enumerate(runner.run(job, name, missing), len(done) + 1):
+        report(stage.title, number, count)
 
 
 @contextmanager
-def _partial_folder(output: Path) -> Iterator[Path]:
-    """Give the folder to work in; rename it to `output` on success, remove it otherwise."""
-    output = output.absolute()  # "." has no name to add to
-    folder = output.with_name(output.name + PARTIAL_SUFFIX)
-    lock_file = output.with_name(output.name + PARTIAL_SUFFIX + ".lock")
-    try:
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise DataError(f"{output} already exists; choose another folder or delete it")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with lock_file.open("w") as lock:
-            if not take_lock(lock):
-                raise DataError(f"{output}: another run is writing this corpus; wait for it or stop it")
+def _runner(options: CorpusOptions, place: _Place) -> Iterator[Runner]:
+    if options.num_ranks > 1:
+        yield RankRunner(
+            options.rank, options.num_ranks, place.is_finished, options.patience_seconds, options.poll_seconds
+        )
+    elif options.ray:
+        with RayRunner(options.ray, options.num_workers) as runner:
+            yield runner
+    else:
+        with Workers(options.num_workers) as workers:
+            yield ProcessRunner(workers)
+
+
+class _Place:
+    """The corpus's folder and its work folder, before, during and after a run."""
+
+    def __init__(self, output: str, options: CorpusOptions) -> None:
+        self._options = options
+        self.is_disk = "://" not in output
+        self.output = str(Path(output).absolute()) if self.is_disk else output.rstrip("/")  # "." has no name to add to
+        self.partial = self.output + PARTIAL_SUFFIX
+        if is_private_to_process(output) and (options.num_workers > 1 or options.ray or options.num_ranks > 1):
+            raise DataError(f"{output}: other processes cannot see it; use --workers 1, or a place that all can reach")
+
+    def is_finished(self) -> bool:
+        """Return whether the corpus is whole, and in its place."""
+        return open_storage(self.output).size(MANIFEST_FILE) is not None
+
+    def manifest(self) -> CorpusManifest:
+        """Return the manifest of the finished corpus."""
+        storage = open_storage(self.output)
+        return CorpusManifest.from_json(storage.read(MANIFEST_FILE).decode(), storage.where(MANIFEST_FILE))
+
+    def refuse_existing(self) -> None:
+        """Raise a `DataError` if there is something where the corpus is to be."""
+        if self.is_disk:
+            path = Path(self.output)
+            exists = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        else:
+            exists = self.is_finished()
+        if exists:
+            if self.is_finished():  # killed between its last two steps
+                open_storage(self.partial).remove()
+            raise DataError(f"{self.output} already exists; choose another folder or delete it")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out, or all but the other ranks."""
+        if not self.is_disk:
+            yield
+            return
+        Path(self.output).parent.mkdir(parents=True, exist_ok=True)
+        is_shared = self._options.num_ranks > 1
+        names = [f"{self.partial}.lock"]
+        if is_shared:
+            names.append(f"{self.partial}.{self._options.rank}.lock")
+        with contextlib.ExitStack() as stack:
+            for name in names:
+                lock = stack.enter_context(Path(name).open("w"))
+                if not take_lock(lock, shared=is_shared and name == names[0]):
+                    raise DataError(f"{self.output}: another run is writing this corpus; wait for it or stop it")
+            yield
+            for name in names:
+                Path(name).unlink(missing_ok=True)
+
+    def begin(self, plan: Values) -> Job:
+        """Write the plan, or go on with one that makes the same corpus.
+
+        Raises:
+            DataError: there is other work, and `CorpusOptions.restart` is not set.
+        """
+        work_place = f"{self.partial}/{_WORK_FOLDER}"
+        corpus_place = f"{self.partial}/{_CORPUS_FOLDER}" if self.is_disk else self.output
+        work = Work(work_place, corpus_place)
+        if self._options.restart:
+            open_storage(self.partial).remove()
+        if work.storage.size(PLAN_FILE) is None:
+            if self._options.num_ranks == 1:
+                open_storage(self.partial).remove()
+            work.save(PLAN_FILE, plan)
+        else:
+            changed = difference(work.load(PLAN_FILE), plan)
+            if changed:
+                raise DataError(
+                    f"{self.partial} was begun {changed}; throw that work away with --restart, or choose another output"
+                )
+            check_marks(work)
+        return Job(work_place, corpus_place, plan["digest"])
+
+    @contextmanager
+    def cleared_on_failure(self, work: Work) -> Iterator[None]:
+        """Remove the work folder of a run that fails before it holds anything worth going on with."""
+        try:
+            yield
+        except BaseException:
+            if self._options.num_ranks == 1 and not work.done(_WORTH_KEEPING):
+                open_storage(self.partial).remove()
+                Path(f"{self.partial}.lock").unlink(missing_ok=True)
+            raise
+
+    def finish(self) -> CorpusManifest:
+        """Give the corpus its name and remove the work folder; another rank may have done so."""
+        if self.is_disk:
+            output = Path(self.output)
             try:
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-                yield folder
-                folder.replace(output)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-                lock_file.unlink(missing_ok=True)
+                if output.is_dir() and not any(output.iterdir()):
+                    output.rmdir()
+                Path(self.partial, _CORPUS_FOLDER).rename(output)
+            except OSError:
+                if not self.is_finished():
+                    raise
+        open_storage(self.partial).remove()
+        return self.manifest()
+
+
+@contextmanager
+def _disk_errors(output: str) -> Iterator[None]:
+    try:
+        yield
+    except WriteError as error:
+        raise DataError(f"{error}; what is finished is kept: run the same command again") from None
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "free some space" if is_full else "choose a folder you can write to"
         raise DataError(f"{output}: the corpus cannot be written ({error.strerror or error}); {advice}") from None
-
-
-class _Build:
-    """One run in the partial folder; each method is one stage."""
-
-    def __init__(self, recipe: Recipe, folder: Path, workers: Workers, report: Progress) -> None:
-        self._recipe = recipe
-        self._folder = folder
-        self._work = folder / _WORK_FOLDER
-        self._workers = workers
-        self._report = report
-
-    def run(self, readers: list[SourceReader], tokenizer: Tokenizer | None) -> CorpusManifest:
-        self._work.mkdir()
-        spill = ItemSpill(self._work)
-        cleaned = self._clean(readers, spill)
-        flags = self._deduplicate(spill)
-        if tokenizer is None:
-            lines = self._sample(cleaned, flags)
-            tokenizer = train_tokenizer(lines, self._recipe.tokenizer, self._workers, self._report)
-        tokenizer.save(self._folder)
-        shards, losses = self._encode(cleaned, flags, tokenizer.digest)
-        sources = self._source_records(cleaned, losses, shards)
-        shutil.rmtree(self._work)
-        manifest = CorpusManifest(
-            tokenizer.digest, tokenizer.vocab_size, self._recipe.to_dict(), tuple(sources), tuple(shards)
-        )
-        manifest.save(self._folder)
-        return manifest
-
-    def _clean(self, readers: list[SourceReader], spill: ItemSpill) -> list[CleanText]:
-        total = None if any(reader.source.dataset for reader in readers) else sum(r.total_bytes for r in readers)
-        before = 0
-        cleaned = []
-        for reader in readers:
-
-            def on_bytes(done: int, before: int = before) -> None:
-                self._report("reading", before + done, total)
-
-            cleaned.append(clean_source(reader, self._recipe, spill, self._workers, on_bytes))
-            if not cleaned[-1].num_chars:
-                raise DataError(
-                    f"source {reader.source.name}: no text left of {cleaned[-1].documents_read} documents"
-                    f" ({_reasons(cleaned[-1].dropped)}); check the input and the recipe's [clean] table"
-                )
-            before += reader.bytes_read
-        return cleaned
-
-    def _deduplicate(self, spill: ItemSpill) -> ItemFlags:
-        self._report("finding duplicates", 0, None)
-        exact, near = dedup.Bitmap(), dedup.Bitmap()
-        dedup.resolve_documents(spill.documents, exact)
-        dedup.resolve_near_documents(spill.bands, spill.signatures, self._recipe.dedup.threshold, exact, near)
-        dedup.resolve_messages(spill.messages, (exact, near), exact)
-        return ItemFlags(exact, near, spill.heldout)
-
-    def _sample(self, cleaned: list[CleanText], flags: ItemFlags) -> list[str]:
-        sample = LineSample(self._recipe.tokenizer.sample_lines, np.random.default_rng(self._recipe.seed))
-        weights = self._token_weights([clean.num_chars for clean in cleaned])
-        for number, (clean, weight) in enumerate(zip(cleaned, weights, strict=True)):
-            self._report("sampling for the tokenizer", number, len(cleaned))
-            for block in read_blocks(clean, flags):
-                documents = [document for document in block_documents(block) if document.split == TRAIN]
-                sample.add([message for document in documents for message in document.messages], weight)
-        return sample.lines()
-
-    def _token_weights(self, sizes: list[int]) -> list[float]:
-        """Return sampling weights per token (or character) from the recipe's, given the sizes of the sources."""
-        weights = [source.weight for source in self._recipe.sources]
-        if self._recipe.weights != SHARE:
-            return weights
-        per_share = sum(sizes) / sum(weights)
-        return [weight / size * per_share if size else 0.0 for weight, size in zip(weights, sizes, strict=True)]
-
-    def _encode(
-        self, cleaned: list[CleanText], flags: ItemFlags, tokenizer_digest: str
-    ) -> tuple[list[ShardRecord], list[Counter[str]]]:
-        """Write the shards; return their records, and for each source the messages lost since cleaning."""
-        task = EncodeBlock(self._folder, tokenizer_digest, self._recipe.clean.min_document_tokens)
-        total = sum(clean.num_chars for clean in cleaned)
-        done = 0
-        shards: list[ShardRecord] = []
-        losses: list[Counter[str]] = []
-        for source, clean in zip(self._recipe.sources, cleaned, strict=True):
-            writers = {split: ShardWriter(self._folder, source.name, split) for split in SPLITS}
-            lost: Counter[str] = Counter()
-            for block in self._workers.map(task, read_blocks(clean, flags)):
-                for split, encoded in block.splits.items():
-                    writers[split].append(encoded.ids, encoded.num_messages, encoded.num_bytes)
-                    done += encoded.num_bytes
-                lost.update(exact=block.exact, near=block.near, short_document=block.short_document)
-                self._report("encoding", min(done, total), total)
-            for writer in writers.values():
-                shards += writer.close()
-            losses.append(lost)
-        if not any(shard.split == TRAIN for shard in shards):
-            raise DataError("no training text is left after cleaning and de-duplication; add sources")
-        return shards, losses
-
-    def _source_records(
-        self, cleaned: list[CleanText], losses: list[Counter[str]], shards: list[ShardRecord]
-    ) -> list[SourceRecord]:
-        num_tokens: Counter[str] = Counter()
-        for shard in shards:
-            num_tokens[shard.source] += shard.num_tokens if shard.split == TRAIN else 0
-        weights = self._token_weights([num_tokens[source.name] for source in self._recipe.sources])
-        records = []
-        for source, clean, lost, weight in zip(self._recipe.sources, cleaned, losses, weights, strict=True):
-            dropped = +(clean.dropped + Counter(short_document=lost["short_document"]))
-            records.append(
-                SourceRecord(
-                    name=source.name,
-                    weight=weight,
-                    licence=source.licence,
-                    sha256=clean.sha256,
-                    documents_read=clean.documents_read,
-                    messages_read=clean.messages_read,
-                    dropped=dict(sorted(dropped.items())),
-                    exact_duplicates=lost["exact"],
-                    near_duplicates=lost["near"],
-                )
-            )
-        return records
-
-
-def _reasons(dropped: Counter[str]) -> str:
-    return ", ".join(f"{count} messages {reason}" for reason, count in sorted(dropped.items())) or "it is empty"

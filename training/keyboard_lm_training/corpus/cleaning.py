@@ -1,94 +1,53 @@
-"""First stage of a corpus: raw documents in, clean text and duplicate keys out to the work folder."""
+"""Cleaning of a part: raw documents in, clean text and the keys of duplicates out to the work folder."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from keyboard_lm_training.corpus import dedup
 from keyboard_lm_training.corpus.clean import CleanOptions, clean_document
-from keyboard_lm_training.corpus.parallel import Workers
-from keyboard_lm_training.corpus.recipe import Recipe
-from keyboard_lm_training.corpus.sources import SourceReader
+from keyboard_lm_training.corpus.scan import part_documents
+from keyboard_lm_training.corpus.sliced import SlicedWriter
+from keyboard_lm_training.corpus.tokenizer_training import MAX_LINE_CHARS
+from keyboard_lm_training.corpus.work import Values, Work
 
+DOCUMENT = 1
+HELDOUT_DOCUMENT = 2
+KEY_TYPES = {"documents": dedup.KEY, "messages": dedup.MESSAGE_KEY, "bands": dedup.BAND_KEY}
 _BATCH_CHARS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class CleanText:
-    """One source after cleaning.
+class CleanBatch:
+    """What a batch of documents becomes; item numbers and signature rows start at 0.
 
     Attributes:
-        file: one message per line; every document, the last one too, ends with an empty line. A line's number, counted
-            over the files of all sources, is its item number: a message, or the document that the empty line ends.
-        first_item: the item number of the file's first line.
-        num_chars: characters in the file, the empty lines not counted.
-        sha256: digest of the input.
+        text: one message per line; every document ends with an empty line. A line's number is its item number: a
+            message, or the document that the empty line ends.
+        num_items: lines of the text.
+        items: a byte for each, `DOCUMENT` and `HELDOUT_DOCUMENT` for documents.
+        long_messages: messages that no tokenizer is trained on.
+        documents, messages, bands: duplicate keys.
+        signatures: (documents, permutations) of those that may be near duplicates.
         documents_read: documents before cleaning.
         messages_read: messages before cleaning.
         dropped: messages dropped by reason.
     """
 
-    file: Path
-    first_item: int
-    num_chars: int
-    sha256: str
-    documents_read: int
-    messages_read: int
-    dropped: Counter[str]
-
-
-class ItemSpill:
-    """Collects what the sources of a corpus have in common: duplicate keys and the held-out documents.
-
-    Args:
-        folder: an existing work folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.documents = dedup.KeySpill(folder, "documents", dedup.KEY)
-        self.messages = dedup.KeySpill(folder, "messages", dedup.MESSAGE_KEY)
-        self.bands = dedup.KeySpill(folder, "bands", dedup.BAND_KEY)
-        self.signatures = folder / "signatures.u32"
-        self.heldout = dedup.Bitmap()
-        self.num_items = 0
-        self._num_signatures = 0
-
-    def add(self, batch: CleanBatch) -> None:
-        """Take over a batch; its item numbers start at 0 and move to the end of what is there."""
-        first = np.uint64(self.num_items)
-        for spill, records in ((self.documents, batch.documents), (self.messages, batch.messages)):
-            records["item"] += first
-            if "document" in (records.dtype.names or ()):
-                records["document"] += first
-            spill.add(records)
-        self.heldout.add(batch.heldout + first)
-        if len(batch.signatures):
-            with self.signatures.open("ab") as file:
-                file.write(batch.signatures.astype("<u4").tobytes())
-            batch.bands["item"] += first
-            batch.bands["row"] += np.uint64(self._num_signatures)
-            self.bands.add(batch.bands)
-            self._num_signatures += len(batch.signatures)
-        self.num_items += batch.num_items
-
-
-@dataclass(frozen=True, slots=True)
-class CleanBatch:
-    """What a worker returns for a batch of documents; item numbers and signature rows start at 0."""
-
     text: bytes
     num_items: int
+    items: npt.NDArray[np.uint8]
+    long_messages: npt.NDArray[np.uint32]
     documents: dedup.Records
     messages: dedup.Records
     bands: dedup.Records
-    signatures: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]
-    heldout: dedup.Items
+    signatures: npt.NDArray[np.uint32]
     documents_read: int
     messages_read: int
     dropped: Counter[str] = field(default_factory=Counter)
@@ -96,7 +55,7 @@ class CleanBatch:
 
 @dataclass(frozen=True, slots=True)
 class CleanDocuments:
-    """The work on a batch of raw documents (a picklable callable for `Workers.map`)."""
+    """The work on a batch of raw documents."""
 
     clean: CleanOptions
     dedup: dedup.DedupOptions
@@ -110,7 +69,9 @@ class CleanDocuments:
         dropped: Counter[str] = Counter()
         document_keys: list[tuple[int, int]] = []
         message_keys: list[tuple[int, int, int]] = []
+        documents: list[int] = []
         heldout: list[int] = []
+        long_messages: list[int] = []
         near: list[list[str]] = []
         near_items: list[int] = []
         for raw in batch:
@@ -121,6 +82,8 @@ class CleanDocuments:
                 continue
             lines = "\n".join(messages).encode()
             document = item + len(messages)
+            documents.append(document)
+            long_messages += [item + i for i, message in enumerate(messages) if len(message) > MAX_LINE_CHARS]
             key = dedup.text_key(lines)
             if key < self.heldout_fraction * 2**64:
                 heldout.append(document)
@@ -137,57 +100,71 @@ class CleanDocuments:
         signatures = dedup.near_signatures(near)
         bands = np.zeros((len(near), dedup.NUM_BANDS), dedup.BAND_KEY)
         bands["key"] = dedup.band_keys(signatures)
-        bands["item"] = np.array(near_items, np.uint64)[:, None]
-        bands["row"] = np.arange(len(near), dtype=np.uint64)[:, None]
+        bands["item"] = np.array(near_items, np.uint32)[:, None]
+        bands["row"] = np.arange(len(near), dtype=np.uint32)[:, None]
+        items = np.zeros(item, np.uint8)
+        items[documents] = DOCUMENT
+        items[heldout] |= HELDOUT_DOCUMENT
         return CleanBatch(
             text=bytes(text),
             num_items=item,
+            items=items,
+            long_messages=np.array(long_messages, np.uint32),
             documents=np.array(document_keys, dedup.KEY),
             messages=np.array(message_keys, dedup.MESSAGE_KEY),
             bands=bands.reshape(-1),
             signatures=signatures,
-            heldout=np.array(heldout, np.uint64),
             documents_read=len(batch),
             messages_read=messages_read,
             dropped=dropped,
         )
 
 
-def clean_source(
-    reader: SourceReader,
-    recipe: Recipe,
-    spill: ItemSpill,
-    workers: Workers,
-    on_bytes: Callable[[int], None],
-) -> CleanText:
-    """Clean one source into ``<name>.txt`` of the work folder.
+def clean_part(work: Work, index: int) -> Values:
+    """Clean one part: its text, a byte for each item, its keys by partition, its signatures.
 
-    Args:
-        reader: the source.
-        recipe: supplies the options.
-        spill: receives keys and held-out documents.
-        workers: do the work; the result does not depend on their number.
-        on_bytes: called with the input bytes read so far.
+    Returns:
+        The counts of `CleanBatch`, and ``num_bytes`` of text and ``num_signatures``.
 
     Raises:
         DataError: the input cannot be read.
-        OSError: the work folder cannot be written.
+        WriteError: the work folder cannot be written.
     """
-    file = spill.folder / f"{reader.source.name}.txt"
-    first_item = spill.num_items
-    documents_read = messages_read = num_chars = 0
-    dropped: Counter[str] = Counter()
+    recipe, storage, partitions = work.recipe, work.storage, work.num_partitions
     task = CleanDocuments(recipe.clean, recipe.dedup, recipe.heldout_fraction)
-    with file.open("wb") as output:
-        for batch in workers.map(task, _batches(reader)):
-            output.write(batch.text)
-            spill.add(batch)
+    keys = {name: SlicedWriter(dtype, partitions) for name, dtype in KEY_TYPES.items()}
+    num_items = num_bytes = num_signatures = documents_read = messages_read = 0
+    dropped: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        names = ("text", "items", "long", "signatures")
+        text, items, long_messages, signatures = (
+            stack.enter_context(storage.replaced(f"{name}/{index}")) for name in names
+        )
+        for batch in map(task, _batches(part_documents(work, work.parts[index]))):
+            text.write(batch.text)
+            items.write(batch.items.tobytes())
+            long_messages.write((batch.long_messages + np.uint32(num_items)).astype("<u4").tobytes())
+            signatures.write(batch.signatures.astype("<u4").tobytes())
+            for name, writer in keys.items():
+                records = getattr(batch, name)
+                records["item"] += np.uint32(num_items)
+                if "document" in (records.dtype.names or ()):
+                    records["document"] += np.uint32(num_items)
+                if "row" in (records.dtype.names or ()):
+                    records["row"] += np.uint32(num_signatures)
+                writer.add(records, dedup.partition_of(records["key"], partitions))
+            num_items += batch.num_items
+            num_bytes += len(batch.text)
+            num_signatures += len(batch.signatures)
             documents_read += batch.documents_read
             messages_read += batch.messages_read
-            num_chars += len(batch.text)
             dropped.update(batch.dropped)
-            on_bytes(reader.bytes_read)
-    return CleanText(file, first_item, num_chars, reader.sha256, documents_read, messages_read, dropped)
+    for name, writer in keys.items():
+        writer.save(storage, f"{name}/{index}")
+    return {
+        "num_items": num_items, "num_bytes": num_bytes, "num_signatures": num_signatures,
+        "documents_read": documents_read, "messages_read": messages_read, "dropped": dropped,
+    }  # fmt: skip
 
 
 def _batches(documents: Iterable[list[str]]) -> Iterator[list[list[str]]]:

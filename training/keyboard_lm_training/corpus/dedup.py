@@ -1,7 +1,7 @@
-"""Duplicate documents and messages, found with keys on disk and one bit per item in memory.
+"""What makes documents and messages duplicates: keys, signatures, and who of those with the same key came first.
 
-An *item* is a message or a document; items are numbered in reading order. Keys go to hash-partitioned spill files, and
-each partition is resolved on its own, so memory holds one partition and a bitmap, whatever the size of the corpus.
+An *item* is a message or a document; the items of a part of the corpus are numbered in reading order. Records of the
+same key lie in the same hash partition, and each partition is resolved on its own, whatever the size of the corpus.
 
 Near duplicates: MinHash over word shingles and banding (Broder 1997, "On the resemblance and containment of
 documents"; Leskovec et al., "Mining of Massive Datasets", section 3.4). A document that shares a band with an earlier
@@ -11,10 +11,9 @@ one is compared with it, and dropped when the signatures agree on at least the t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,20 @@ import numpy.typing as npt
 
 from keyboard_lm.errors import MissingExtraError
 
-PARTITION_BITS = 8
-NUM_PARTITIONS = 1 << PARTITION_BITS
-SPILL_BUFFER_BYTES = 64 * 1024 * 1024
 NUM_BANDS = 20
 BAND_ROWS = 6  # with 20 bands: 99.6 % of pairs at similarity 0.8 share a band, 27 % at 0.5 (which the check rejects)
 NUM_PERMUTATIONS = NUM_BANDS * BAND_ROWS
 SHINGLE_WORDS = 5
-_COMPARE_PAIRS = 1 << 16
+BATCH_RECORDS = 1 << 20
+_SHINGLES_AT_ONCE = 1 << 16  # of one document; a longer one is signed in stretches, whose minimum is its signature
 
-Bits = npt.NDArray[np.uint8]
-Items = npt.NDArray[np.uint64]
 Records = npt.NDArray[Any]
+Numbers = npt.NDArray[np.uint32]
 
-KEY = np.dtype([("key", "<u8"), ("item", "<u8")])
-MESSAGE_KEY = np.dtype([("key", "<u8"), ("item", "<u8"), ("document", "<u8")])
-BAND_KEY = np.dtype([("key", "<u8"), ("item", "<u8"), ("row", "<u8")])
+KEY = np.dtype([("key", "<u8"), ("item", "<u4")])
+MESSAGE_KEY = np.dtype([("key", "<u8"), ("item", "<u4"), ("document", "<u4")])
+BAND_KEY = np.dtype([("key", "<u8"), ("item", "<u4"), ("row", "<u4")])
+PAIR = np.dtype([("item", "<u4"), ("row", "<u4"), ("first_part", "<u4"), ("first_row", "<u4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,120 +65,100 @@ class DedupOptions:
         return found
 
 
-class Bitmap:
-    """A growing set of item numbers at one bit each."""
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Records whose key came before, and where it came first.
 
-    def __init__(self) -> None:
-        self._bits: Bits = np.zeros(1024, np.uint8)
-
-    def add(self, items: Items) -> None:
-        """Put items into the set."""
-        if not len(items):
-            return
-        needed = int(items.max()) // 8 + 1
-        if needed > len(self._bits):
-            self._bits = np.concatenate([self._bits, np.zeros(max(needed, len(self._bits)), np.uint8)])
-        np.bitwise_or.at(self._bits, (items >> np.uint64(3)).astype(np.int64), _bit_of(items))
-
-    def contains(self, items: Items) -> npt.NDArray[np.bool_]:
-        """Return for each item whether it is in the set."""
-        positions = (items >> np.uint64(3)).astype(np.int64)
-        inside = positions < len(self._bits)
-        found = np.zeros(len(items), np.bool_)
-        found[inside] = (self._bits[positions[inside]] & _bit_of(items[inside])) != 0
-        return found
-
-
-def _bit_of(items: Items) -> Bits:
-    return np.left_shift(1, (items & np.uint64(7)).astype(np.uint8), dtype=np.uint8)
-
-
-class KeySpill:
-    """Records on disk, partitioned by the top bits of their key.
-
-    Args:
-        folder: an existing folder for the partition files.
-        name: distinguishes several spills in one folder.
-        dtype: a structured type with the fields ``key`` and ``item``.
-        buffer_bytes: records wait in memory until they take more than this.
+    Attributes:
+        parts: the part of each record.
+        records: the records.
+        first_parts: the part in which the key came first.
+        first_values: there, the value that `find_repeats` was asked for.
     """
 
-    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], buffer_bytes: int = SPILL_BUFFER_BYTES) -> None:
-        self._files = [folder / f"{name}-{index:03}.keys" for index in range(NUM_PARTITIONS)]
-        self._dtype = dtype
-        self._buffered: list[Records] = []
-        self.buffered_bytes = 0
-        self._buffer_bytes = buffer_bytes
-
-    def add(self, records: Records) -> None:
-        """Append records; they reach the disk in large writes."""
-        self._buffered.append(records)
-        self.buffered_bytes += records.nbytes
-        if self.buffered_bytes > self._buffer_bytes:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._buffered:
-            return
-        records = np.concatenate(self._buffered)
-        self._buffered, self.buffered_bytes = [], 0
-        partition = (records["key"] >> np.uint64(64 - PARTITION_BITS)).astype(np.int64)
-        order = np.argsort(partition, kind="stable")
-        bounds = np.searchsorted(partition[order], np.arange(NUM_PARTITIONS + 1))
-        for index, file in enumerate(self._files):
-            part = records[order[bounds[index] : bounds[index + 1]]]
-            if len(part):
-                with file.open("ab") as stream:
-                    stream.write(part.tobytes())
-
-    def partitions(self) -> Iterator[Records]:
-        """Yield each partition sorted by key, then item; its file is deleted when the next one is asked for."""
-        self._flush()
-        for file in self._files:
-            if file.exists():
-                records = np.fromfile(file, self._dtype)
-                yield records[np.lexsort((records["item"], records["key"]))]
-                file.unlink()
+    parts: Numbers
+    records: Records
+    first_parts: Numbers
+    first_values: Numbers
 
 
-def resolve_documents(spill: KeySpill, dropped: Bitmap) -> None:
-    """Add to `dropped` every document whose key an earlier document has."""
-    for records in spill.partitions():
-        dropped.add(records["item"][_first_of_group(records) < np.arange(len(records))])
-
-
-def resolve_messages(spill: KeySpill, dropped_documents: Sequence[Bitmap], dropped: Bitmap) -> None:
-    """Add to `dropped` every message that an earlier message of a kept document equals."""
-    for records in spill.partitions():
-        gone = np.zeros(len(records), np.bool_)
-        for bitmap in dropped_documents:
-            gone |= bitmap.contains(records["document"])
-        records = records[~gone]
-        dropped.add(records["item"][_first_of_group(records) < np.arange(len(records))])
-
-
-def resolve_near_documents(spill: KeySpill, signatures: Path, threshold: float, exact: Bitmap, dropped: Bitmap) -> None:
-    """Add to `dropped` every document whose signature agrees with that of the first document in one of its bands.
+def find_repeats(
+    slices: Iterable[tuple[int, Records]], value: str = "item", batch_records: int = BATCH_RECORDS
+) -> Iterator[Repeats]:
+    """Yield the records whose key an earlier record has; memory holds one entry for each different key.
 
     Args:
-        spill: `BAND_KEY` records.
-        signatures: rows of `NUM_PERMUTATIONS` little-endian uint32.
-        threshold: share of equal signature entries, the estimate of the Jaccard similarity.
-        exact: documents already dropped; nothing is compared with them.
-        dropped: receives the near duplicates.
+        slices: (part, records) in the order that decides who is first.
+        value: the field to be told about the first one.
+        batch_records: how many records are sorted at a time; no part of the result.
     """
-    if not signatures.exists() or not signatures.stat().st_size:
-        return
-    rows = np.memmap(signatures, "<u4", "r").reshape(-1, NUM_PERMUTATIONS)  # (documents, permutations)
-    for records in spill.partitions():
-        records = records[~exact.contains(records["item"])]
+    keys, parts, values = np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+    for batch_parts, records in _batches(slices, batch_records):
+        order = np.argsort(records["key"], kind="stable")
+        batch_parts, records = batch_parts[order], records[order]
+        batch_keys, batch_values = records["key"].copy(), records[value]
         first = _first_of_group(records)
-        repeats = np.flatnonzero(first < np.arange(len(records)))
-        for start in range(0, len(repeats), _COMPARE_PAIRS):
-            chunk = repeats[start : start + _COMPARE_PAIRS]
-            chunk = chunk[~dropped.contains(records["item"][chunk])]
-            agree = rows[records["row"][chunk]] == rows[records["row"][first[chunk]]]  # (pairs, permutations)
-            dropped.add(records["item"][chunk[agree.mean(axis=1) >= threshold]])
+        at = np.searchsorted(keys, batch_keys)
+        is_known = np.zeros(len(records), np.bool_)
+        inside = at < len(keys)
+        is_known[inside] = keys[at[inside]] == batch_keys[inside]
+        is_first = first == np.arange(len(records))
+        again = np.flatnonzero(is_known | ~is_first)
+        if len(again):
+            known = is_known[again]
+            first_parts, first_values = batch_parts[first[again]], batch_values[first[again]]
+            first_parts[known], first_values[known] = parts[at[again[known]]], values[at[again[known]]]
+            yield Repeats(batch_parts[again], records[again], first_parts, first_values)
+        new = ~is_known & is_first
+        keys = np.concatenate([keys, batch_keys[new]])
+        order = np.argsort(keys, kind="stable")  # two sorted runs: a merge
+        keys = keys[order]
+        parts = np.concatenate([parts, batch_parts[new]])[order]
+        values = np.concatenate([values, batch_values[new]])[order]
+
+
+def _batches(slices: Iterable[tuple[int, Records]], batch_records: int) -> Iterator[tuple[Numbers, Records]]:
+    waiting: list[tuple[int, Records]] = []
+    count = 0
+    for part, records in slices:
+        for start in range(0, len(records), batch_records):
+            waiting.append((part, records[start : start + batch_records]))
+            count += len(waiting[-1][1])
+            if count >= batch_records:
+                yield _joined(waiting)
+                waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(slices: Sequence[tuple[int, Records]]) -> tuple[Numbers, Records]:
+    parts = [np.full(len(records), part, np.uint32) for part, records in slices]
+    return np.concatenate(parts), np.concatenate([records for _, records in slices])
+
+
+def partition_of(keys: npt.NDArray[np.uint64], num_partitions: int) -> npt.NDArray[np.int64]:
+    """Return the partition of each key; `num_partitions` is a power of two."""
+    bits = num_partitions.bit_length() - 1
+    return (keys >> np.uint64(1) >> np.uint64(63 - bits)).astype(np.int64)  # two shifts: one by 64 is undefined
+
+
+def without(records: Records, field: str, gone: Numbers) -> Records:
+    """Return the records whose field is not among the sorted numbers `gone`."""
+    if not len(gone) or not len(records):
+        return records
+    at = np.minimum(np.searchsorted(gone, records[field]), len(gone) - 1)
+    left: Records = records[gone[at] != records[field]]
+    return left
+
+
+def agreement(left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+    """Return the share of equal entries of signatures, the estimate of the Jaccard similarity: (pairs,).
+
+    Args:
+        left, right: (pairs, `NUM_PERMUTATIONS`).
+    """
+    share: npt.NDArray[np.float64] = (left == right).mean(axis=1)
+    return share
 
 
 def _first_of_group(records: Records) -> npt.NDArray[np.int64]:
@@ -210,11 +187,21 @@ def near_signatures(documents: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32
     """
     if not documents:
         return np.zeros((0, NUM_PERMUTATIONS), np.uint32)
-    shingles = []
+    shingles: list[list[str]] = []
+    starts = []  # of each document among the stretches
     for messages in documents:
         words = " ".join(messages).lower().split()
         count = max(1, len(words) - SHINGLE_WORDS + 1)
-        shingles.append([" ".join(words[i : i + SHINGLE_WORDS]) for i in range(count)])
+        starts.append(len(shingles))
+        for start in range(0, count, _SHINGLES_AT_ONCE):
+            stretch = range(start, min(count, start + _SHINGLES_AT_ONCE))
+            shingles.append([" ".join(words[i : i + SHINGLE_WORDS]) for i in stretch])
+    if len(shingles) == len(documents):
+        return _signed(shingles)
+    return np.minimum.reduceat(np.concatenate([_signed([stretch]) for stretch in shingles]), starts, axis=0)
+
+
+def _signed(shingles: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32]:
     matrix = _rensa().RMinHash.digest_matrix_from_token_sets(shingles, NUM_PERMUTATIONS, seed=0)
     return np.array(matrix.to_rows(), np.uint32)
 

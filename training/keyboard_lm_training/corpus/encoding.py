@@ -1,42 +1,41 @@
-"""Second stage of a corpus: clean text without its duplicates, as token ids."""
+"""Encoding of a part: what was decided about each item, and what is left as token ids."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from keyboard_lm.network.tokenizer import Tokenizer
-from keyboard_lm_training.corpus.cleaning import CleanText
-from keyboard_lm_training.corpus.dedup import Bitmap
+from keyboard_lm_training.corpus.cleaning import HELDOUT_DOCUMENT
+from keyboard_lm_training.corpus.decisions import EXACT, NEAR
 from keyboard_lm_training.corpus.shards import HELDOUT, SPLITS, TOKEN, TRAIN
+from keyboard_lm_training.corpus.tokenizer_stages import load_tokenizer
+from keyboard_lm_training.corpus.work import Flags, Values, Work
+from keyboard_lm_training.storage import Storage
 
-_BLOCK_BYTES = 1 << 19
-
-Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFlags:
-    """What was decided about the items of a corpus."""
-
-    exact: Bitmap
-    near: Bitmap
-    heldout: Bitmap
+_BLOCK_BYTES = 1 << 19  # part of the result: shards are cut where such a stretch of a source ends
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some whole documents of a `CleanText`, with one flag per item for each decision."""
+    """Some whole documents of clean text, with a byte of decisions for each item.
 
+    Attributes:
+        number: of the half megabyte of its source in which its documents end; shards are cut between blocks.
+        text: the documents.
+        flags: `DOCUMENT`, `HELDOUT_DOCUMENT`, `EXACT` and `NEAR` of each item.
+    """
+
+    number: int
     text: bytes
-    exact: Flags
-    near: Flags
-    heldout: Flags
+    flags: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +48,27 @@ class Document:
     near: int = 0
 
 
-def read_blocks(clean: CleanText, flags: ItemFlags) -> Iterator[Block]:
-    """Yield a source's documents in blocks of about half a megabyte."""
-    item = clean.first_item
+def read_blocks(text: IO[bytes], start: int, flags: Flags) -> Iterator[Block]:
+    """Yield the documents of a stretch of a source's clean text, in blocks of about half a megabyte.
+
+    Args:
+        text: the stretch; it starts and ends between documents.
+        start: where it starts in the source.
+        flags: of its items.
+    """
+    item = 0
     rest = b""
-    with clean.file.open("rb") as file:
-        while chunk := file.read(_BLOCK_BYTES):
-            rest += chunk
-            end = rest.rfind(b"\n\n") + 2
-            if end < 2:
-                continue
-            text, rest = rest[:end], rest[end:]
-            items = np.arange(item, item + text.count(b"\n"), dtype=np.uint64)
-            item += len(items)
-            yield Block(text, flags.exact.contains(items), flags.near.contains(items), flags.heldout.contains(items))
+    while chunk := text.read(_BLOCK_BYTES - start % _BLOCK_BYTES):
+        number = start // _BLOCK_BYTES
+        start += len(chunk)
+        rest += chunk
+        end = rest.rfind(b"\n\n") + 2
+        if end < 2:
+            continue
+        block, rest = rest[:end], rest[end:]
+        num_items = block.count(b"\n")
+        yield Block(number, block, flags[item : item + num_items])
+        item += num_items
 
 
 def block_documents(block: Block) -> Iterator[Document]:
@@ -71,13 +77,15 @@ def block_documents(block: Block) -> Iterator[Document]:
     for text in block.text.decode().removesuffix("\n\n").split("\n\n"):
         messages = text.split("\n")
         end = item + len(messages)
-        split = HELDOUT if block.heldout[end] else TRAIN
-        if block.exact[end]:
+        decided = int(block.flags[end])
+        split = HELDOUT if decided & HELDOUT_DOCUMENT else TRAIN
+        if decided & EXACT:
             yield Document(split, [], exact=len(messages))
-        elif block.near[end]:
+        elif decided & NEAR:
             yield Document(split, [], near=len(messages))
         else:
-            kept = [message for message, gone in zip(messages, block.exact[item:end], strict=True) if not gone]
+            gone = (block.flags[item:end] & EXACT).tolist()
+            kept = [message for message, flag in zip(messages, gone, strict=True) if not flag]
             yield Document(split, kept, exact=len(messages) - len(kept))
         item = end + 1
 
@@ -103,21 +111,19 @@ class EncodedBlock:
 
 @dataclass(frozen=True, slots=True)
 class EncodeBlock:
-    """The work on a block (a picklable callable for `Workers.map`).
+    """The work on a block.
 
     Attributes:
-        tokenizer_dir: a folder with a tokenizer.
-        tokenizer_digest: its digest.
+        tokenizer: of the corpus.
         min_document_tokens: shorter documents go.
     """
 
-    tokenizer_dir: Path
-    tokenizer_digest: str
+    tokenizer: Tokenizer
     min_document_tokens: int
 
     def __call__(self, block: Block) -> EncodedBlock:
         """Turn the documents of a block into ids: ``bos, message, eos, message, eos, ...`` each."""
-        tokenizer = _load_tokenizer(self.tokenizer_dir, self.tokenizer_digest)
+        tokenizer = self.tokenizer
         exact = near = short = 0
         ids: dict[str, list[int]] = {split: [] for split in SPLITS}
         num_messages = dict.fromkeys(SPLITS, 0)
@@ -144,7 +150,31 @@ class EncodeBlock:
         return EncodedBlock(splits, exact, near, short)
 
 
+def encode_part(work: Work, part: int) -> Values:
+    """Write the token ids of a part, split by split.
+
+    Returns:
+        ``blocks``: for each block and split (block, split, tokens, messages, bytes); ``exact``, ``near`` and
+        ``short_document``: messages lost since cleaning.
+    """
+    task = EncodeBlock(_load_tokenizer(work.corpus, work.load("tokenizer.json")["digest"]),
+                       work.recipe.clean.min_document_tokens)  # fmt: skip
+    lost: Counter[str] = Counter()
+    blocks = []
+    with contextlib.ExitStack() as stack:
+        text = stack.enter_context(work.storage.open(f"text/{part}"))
+        outputs = {split: stack.enter_context(work.storage.replaced(f"ids/{split}-{part}")) for split in SPLITS}
+        for block in read_blocks(text, work.clean_parts[part].start, work.flags(part)):
+            encoded = task(block)
+            lost.update(exact=encoded.exact, near=encoded.near, short_document=encoded.short_document)
+            for number, (split, found) in enumerate(encoded.splits.items()):
+                if len(found.ids):
+                    outputs[split].write(found.ids.astype(TOKEN, copy=False).tobytes())
+                    blocks.append([block.number, number, len(found.ids), found.num_messages, found.num_bytes])
+    return {"blocks": blocks, **lost}
+
+
 @lru_cache(maxsize=1)
-def _load_tokenizer(folder: Path, digest: str) -> Tokenizer:
+def _load_tokenizer(corpus: Storage, digest: str) -> Tokenizer:
     # Once per process; the digest tells tokenizers apart that one folder held at different times.
-    return Tokenizer.load(folder)
+    return load_tokenizer(corpus)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -73,6 +73,14 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as the manifest holds them."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `to_dict` gave the values of."""
+        kinds = {"clean": CleanOptions, "dedup": DedupOptions, "tokenizer": TokenizerOptions}
+        sections = {name: kind(**values[name]) for name, kind in kinds.items()}
+        sources = tuple(SourceRecipe(**source) for source in values["sources"])
+        return cls(**{**values, **sections, "sources": sources})
 
     @classmethod
     def from_inputs(cls, inputs: Sequence[str]) -> Recipe:

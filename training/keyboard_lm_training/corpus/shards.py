@@ -101,8 +101,12 @@ class CorpusManifest:
 
     def save(self, folder: Path) -> None:
         """Write the manifest into an existing folder, whole or not at all."""
+        write_text_whole(folder / MANIFEST_FILE, self.to_json())
+
+    def to_json(self) -> str:
+        """Return what the manifest's file holds."""
         values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        write_text_whole(folder / MANIFEST_FILE, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def load(cls, folder: Path) -> CorpusManifest:
@@ -113,18 +117,38 @@ class CorpusManifest:
         """
         path = folder / MANIFEST_FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise DataError(f"{folder}: no corpus here ({MANIFEST_FILE} is missing); run keyboard-lm corpus") from None
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: cannot be read ({error}); rebuild the corpus") from None
+        manifest = cls.from_json(text, str(path))
+        for shard in manifest.shards:
+            _check_size(folder, shard)
+        return manifest
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> CorpusManifest:
+        """Return the manifest that a file holds.
+
+        Args:
+            text: of the file.
+            where: its path or URL, for messages.
+
+        Raises:
+            DataError: it is damaged, or of another format.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"{where}: cannot be read ({error}); rebuild the corpus") from None
         version = values.get("format_version") if isinstance(values, dict) else None
         if version != FORMAT_VERSION:
             raise DataError(
-                f"{path}: corpus format {version}, but this version reads {FORMAT_VERSION}; rebuild the corpus"
+                f"{where}: corpus format {version}, but this version reads {FORMAT_VERSION}; rebuild the corpus"
             )
         try:
-            manifest = cls(
+            return cls(
                 tokenizer_digest=str(values["tokenizer_digest"]),
                 vocab_size=int(values["vocab_size"]),
                 recipe=dict(values["recipe"]),
@@ -132,10 +156,7 @@ class CorpusManifest:
                 shards=tuple(ShardRecord(**shard) for shard in values["shards"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); rebuild the corpus") from None
-        for shard in manifest.shards:
-            _check_size(folder, shard)
-        return manifest
+            raise DataError(f"{where}: damaged ({type(error).__name__}: {error}); rebuild the corpus") from None
 
     def shards_of(self, split: str, source: str | None = None) -> tuple[ShardRecord, ...]:
         """Return the shards of one split, of one source if given."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import importlib
 import io
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,14 @@ from urllib.request import urlopen
 
 from keyboard_lm.errors import DataError, KeyboardLMError, MissingExtraError
 from keyboard_lm_training.corpus.decompression import compression_of, unpack
+from keyboard_lm_training.corpus.inputs import find_inputs, open_input
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 _JSON_LINES = (".jsonl", ".ndjson")
 _TIMEOUT_SECONDS = 60
+TEXT = "text"
+ROWS = "rows"
+DOCUMENTS = "documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class SourceReader:
 
     Args:
         source: what to read.
-        data_dir: the folder that relative paths start from.
+        data_dir: the folder or URL that relative paths start from.
 
     Raises:
         DataError: from the constructor when files are missing; while iterating when the input is damaged, is not
@@ -87,10 +91,10 @@ class SourceReader:
         MissingExtraError: the package that reads this kind of input is not installed.
     """
 
-    def __init__(self, source: SourceRecipe, data_dir: Path) -> None:
+    def __init__(self, source: SourceRecipe, data_dir: Path | str) -> None:
         self.source = source
-        self.paths = _find_files(source, data_dir) if source.path else []
-        self.total_bytes = sum(path.stat().st_size for path in self.paths)
+        self.files = find_inputs(source.name, source.path, str(data_dir)) if source.path else []
+        self.total_bytes = sum(file.size for file in self.files)
         self.bytes_read = 0
         self._sha = hashlib.sha256()
 
@@ -104,20 +108,11 @@ class SourceReader:
 
     def _from_files(self) -> Iterator[list[str]]:
         num_documents = 0
-        for path in self.paths:
-            compression = compression_of(path.name)
-            try:
-                file = path.open("rb", buffering=0)
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-            with file:
-                raw = _CountedFile(file, self)
-                lines = _read_lines(unpack(raw, compression), str(path))
-                if path.name.removesuffix(compression).endswith(_JSON_LINES):
-                    documents = self._from_rows(_parse_rows(lines, str(path)), str(path))
-                else:
-                    documents = self._from_lines(lines)
-                for document in documents:
+        for file in self.files:
+            with open_input(file.place) as opened:
+                raw = _CountedFile(opened, self)
+                stream = unpack(raw, compression_of(file.name))
+                for document in read_documents(stream, kind_of(file.name), self.source, file.place):
                     yield document
                     num_documents += 1
                     if num_documents == self.source.max_documents:
@@ -127,91 +122,193 @@ class SourceReader:
             if num_documents == self.source.max_documents > 0:
                 return
 
-    def _from_lines(self, lines: Iterable[tuple[int, str]]) -> Iterator[list[str]]:
-        document: list[str] = []
-        for _, line in lines:
-            if line.isspace():
-                if document:
-                    yield document
-                    document = []
-                continue
-            document.append(line)
-            if len(document) == self.source.document_messages:
-                yield document
-                document = []
-        if document:
-            yield document
-
-    def _from_rows(self, rows: Iterable[dict[str, Any]], where: str) -> Iterator[list[str]]:
-        name = self.source.text_field
-        for number, row in enumerate(rows, 1):
-            text = row.get(name)
-            if not isinstance(text, str):
-                fields = ", ".join(map(str, row)) or "none"
-                raise DataError(
-                    f"{where}: row {number} has no text in the field {name!r} (fields: {fields}); set text_field"
-                )
-            document = [line for line in text.splitlines() if line.strip()]
-            for start in range(0, len(document), self.source.document_messages):
-                yield document[start : start + self.source.document_messages]
-
     def _from_dataset(self) -> Iterator[list[str]]:
         source = self.source
-        label = f"dataset {source.dataset}" + (f" ({source.config})" if source.config else "")
-        try:
-            documents = self._from_urls(label) if source.url_list else self._from_rows(self._stream_rows(), label)
+        with _dataset_errors(source):
+            if source.url_list:
+                documents: Iterator[list[str]] = (
+                    document for url in dataset_urls(source) for document in url_documents(source, url)
+                )
+            else:
+                documents = _documents_of_rows(stream_rows(source), source, dataset_label(source))
             for document in islice(documents, source.max_documents or None):
-                self._sha.update("\n".join([*document, "", ""]).encode("utf-8", "surrogatepass"))
+                self._sha.update(digested(document))
                 yield document
-        except KeyboardLMError:
-            raise
-        except Exception as error:  # the network stack below `datasets` raises dozens of unrelated types
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def digested(document: list[str]) -> bytes:
+    """Return what the digest of a dataset takes of one document."""
+    return "\n".join([*document, "", ""]).encode("utf-8", "surrogatepass")
+
+
+def kind_of(name: str) -> str:
+    """Return how a file of this name holds its documents: ``text``, ``rows`` or ``documents``."""
+    return ROWS if name.removesuffix(compression_of(name)).endswith(_JSON_LINES) else TEXT
+
+
+def read_documents(
+    stream: IO[bytes], kind: str, source: SourceRecipe, where: str, line: int = 0, row: int = 0
+) -> Iterator[list[str]]:
+    """Yield the documents of an unpacked stream.
+
+    Args:
+        stream: starts where a document does.
+        kind: ``text``, ``rows``, or ``documents`` (a JSON list of lines on each line).
+        source: how documents are made of it.
+        where: the stream's name, for messages.
+        line: lines before the stream's first.
+        row: rows before its first.
+
+    Raises:
+        DataError: the input is damaged, is not UTF-8, or has no such text field.
+    """
+    lines = _read_lines(stream, where, line)
+    if kind == TEXT:
+        return _documents_of_lines(lines, source.document_messages)
+    if kind == ROWS:
+        return _documents_of_rows(_parse_rows(lines, where), source, where, row)
+    return (json.loads(text) for _, text in lines)
+
+
+def _documents_of_lines(lines: Iterable[tuple[int, str]], max_messages: int) -> Iterator[list[str]]:
+    document: list[str] = []
+    for _, line in lines:
+        if line.isspace():
+            if document:
+                yield document
+                document = []
+            continue
+        document.append(line)
+        if len(document) == max_messages:
+            yield document
+            document = []
+    if document:
+        yield document
+
+
+def _documents_of_rows(
+    rows: Iterable[dict[str, Any]], source: SourceRecipe, where: str, before: int = 0
+) -> Iterator[list[str]]:
+    name = source.text_field
+    for number, row in enumerate(rows, before + 1):
+        text = row.get(name)
+        if not isinstance(text, str):
+            fields = ", ".join(map(str, row)) or "none"
             raise DataError(
-                f"{label}: cannot be read ({reason}); check its name, config and split, your access and connection"
-            ) from None
+                f"{where}: row {number} has no text in the field {name!r} (fields: {fields}); set text_field"
+            )
+        document = [line for line in text.splitlines() if line.strip()]
+        for start in range(0, len(document), source.document_messages):
+            yield document[start : start + source.document_messages]
 
-    def _stream_rows(self) -> Iterable[dict[str, Any]]:
-        try:
-            import datasets
-        except ImportError:
-            raise MissingExtraError("datasets", "data") from None
-        source = self.source
-        rows: Iterable[dict[str, Any]] = datasets.load_dataset(
-            source.dataset,
-            source.config or None,
-            split=source.split,
-            revision=source.revision or None,
-            streaming=True,
-        )
-        return rows
 
-    def _from_urls(self, label: str) -> Iterator[list[str]]:
-        try:
-            hub = importlib.import_module("huggingface_hub")
-        except ImportError:
-            raise MissingExtraError("huggingface_hub", "data") from None
-        source = self.source
+def dataset_label(source: SourceRecipe) -> str:
+    """Return what messages call a source's dataset."""
+    return f"dataset {source.dataset}" + (f" ({source.config})" if source.config else "")
+
+
+@contextmanager
+def _dataset_errors(source: SourceRecipe) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardLMError:
+        raise
+    except Exception as error:  # the network stack below `datasets` raises dozens of unrelated types
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{dataset_label(source)}: cannot be read ({reason}); check its name, config and split, your access and"
+            " connection"
+        ) from None
+
+
+def stream_rows(source: SourceRecipe, shard: int = 0, num_shards: int = 1) -> Iterable[dict[str, Any]]:
+    """Return the rows of a Hugging Face dataset, or of one of its shards: whole files, in their order.
+
+    Raises:
+        MissingExtraError: `datasets` is not installed.
+    """
+    dataset = _load_dataset(source)
+    rows: Iterable[dict[str, Any]] = (
+        dataset if num_shards == 1 else dataset.shard(num_shards=num_shards, index=shard, contiguous=True)
+    )
+    return rows
+
+
+def _load_dataset(source: SourceRecipe) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtraError("datasets", "data") from None
+    return datasets.load_dataset(
+        source.dataset,
+        source.config or None,
+        split=source.split,
+        revision=source.revision or None,
+        streaming=True,
+    )
+
+
+def num_dataset_shards(source: SourceRecipe) -> int:
+    """Return in how many shards a dataset can be streamed.
+
+    Raises:
+        DataError: the dataset cannot be reached.
+        MissingExtraError: `datasets` is not installed.
+    """
+    with _dataset_errors(source):
+        return int(getattr(_load_dataset(source), "num_shards", 1))
+
+
+def dataset_shard(source: SourceRecipe, shard: int, num_shards: int) -> Iterator[list[str]]:
+    """Yield the documents of one shard of a dataset.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with _dataset_errors(source):
+        yield from _documents_of_rows(stream_rows(source, shard, num_shards), source, dataset_label(source))
+
+
+def dataset_urls(source: SourceRecipe) -> list[str]:
+    """Return the URLs of JSON lines that the repository of a source's dataset lists.
+
+    Raises:
+        DataError: none is listed, or the list cannot be read.
+        MissingExtraError: `huggingface_hub` is not installed.
+    """
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise MissingExtraError("huggingface_hub", "data") from None
+    with _dataset_errors(source):
         listing = hub.hf_hub_download(
             source.dataset, source.url_list, repo_type="dataset", revision=source.revision or None
         )
         urls = Path(listing).read_text(encoding="utf-8").split()
-        urls = [url for url in urls if source.url_contains in url]
-        if not urls:
-            raise DataError(f"{label}: {source.url_list} lists no URL with {source.url_contains!r}; set url_contains")
-        for url in urls:
-            with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
-                yield from self._from_rows(
-                    _parse_rows(_read_lines(unpack(response, compression_of(url)), url), url), url
-                )
-                if getattr(response, "length", 0):  # of HTTP, in bytes not received
-                    raise DataError(f"{url}: the connection ended early; run again")
+    urls = [url for url in urls if source.url_contains in url]
+    if not urls:
+        raise DataError(
+            f"{dataset_label(source)}: {source.url_list} lists no URL with {source.url_contains!r}; set url_contains"
+        )
+    return urls
+
+
+def url_documents(source: SourceRecipe, url: str) -> Iterator[list[str]]:
+    """Yield the documents of one URL of JSON lines.
+
+    Raises:
+        DataError: it cannot be read, or ended early.
+    """
+    with _dataset_errors(source), urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+        yield from read_documents(unpack(response, compression_of(url)), ROWS, source, url)
+        if getattr(response, "length", 0):  # of HTTP, in bytes not received
+            raise DataError(f"{url}: the connection ended early; run again")
 
 
 class _CountedFile(io.RawIOBase):
     """A raw file whose bytes pass through the reader's digest."""
 
-    def __init__(self, file: io.FileIO, reader: SourceReader) -> None:
+    def __init__(self, file: io.RawIOBase, reader: SourceReader) -> None:
         self._file = file
         self._reader = reader
 
@@ -225,22 +322,13 @@ class _CountedFile(io.RawIOBase):
         return count
 
 
-def _find_files(source: SourceRecipe, data_dir: Path) -> list[Path]:
-    pattern = data_dir / source.path
-    if pattern.is_file():
-        return [pattern]
-    if pattern.is_dir():
-        raise DataError(f"source {source.name}: {pattern} is a folder; name a file or a pattern such as '*.txt'")
-    names = glob.glob(source.path, root_dir=data_dir, recursive=True)
-    paths = sorted(path for name in names if (path := data_dir / name).is_file())
-    if not paths:
-        raise DataError(f"source {source.name}: no file {pattern}; check the path and --data-dir")
-    return paths
+def raw_lines(stream: IO[bytes], where: str, before: int = 0) -> Iterator[bytes]:
+    """Yield the lines of a stream as they are, `before` of which came earlier.
 
-
-def _read_lines(stream: IO[bytes], where: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number, text), and turn what can go wrong with the bytes into `DataError`."""
-    number = 0
+    Raises:
+        DataError: the stream is damaged, or a line is too long.
+    """
+    number = before
     while True:
         number += 1
         try:
@@ -252,6 +340,12 @@ def _read_lines(stream: IO[bytes], where: str) -> Iterator[tuple[int, str]]:
         if len(line) > MAX_LINE_BYTES:
             limit = MAX_LINE_BYTES // 1024 // 1024
             raise DataError(f"{where}: line {number} is longer than {limit} MiB; put one message on each line")
+        yield line
+
+
+def _read_lines(stream: IO[bytes], where: str, before: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text), and turn what can go wrong with the bytes into `DataError`."""
+    for number, line in enumerate(raw_lines(stream, where, before), before + 1):
         try:
             yield number, line.decode("utf-8")
         except UnicodeDecodeError as error:

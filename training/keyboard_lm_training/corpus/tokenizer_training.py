@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from keyboard_lm.errors import DataError
-from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.form import JOIN, SPACE, TextForm
-from keyboard_lm_training.corpus.parallel import Workers
 from keyboard_lm_training.corpus.shards import MAX_VOCAB_SIZE
 
 MAX_LINE_CHARS = 4096  # bounds the memory of a sample; few messages are longer
 MIN_VOCAB_SIZE = 400  # 256 byte pieces, 3 control pieces, the keys of a keyboard, and something to say
-_LINES_PER_TASK = 20_000
+_DRAWS_AT_ONCE = 1 << 20
 _REQUIRED_CHARS = JOIN + SPACE + "".join(map(chr, range(0x21, 0x7F)))  # every key of a keyboard is a piece at least
-
-Progress = Callable[[str, int, int | None], None]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,73 +59,49 @@ class TokenizerOptions:
         return found
 
 
-class LineSample:
-    """A weighted reservoir sample without replacement, in bounded memory.
+class MessageSample:
+    """A weighted sample of numbered messages without replacement, in bounded memory.
 
     Source: Efraimidis and Spirakis 2006, "Weighted random sampling with a reservoir": keep the smallest
-    ``Exponential(1) / weight``.
+    ``Exponential(1) / weight``. Each message takes one draw, in their order, so the sample depends on nothing else.
 
     Args:
-        size: lines to keep.
+        size: messages to keep.
         rng: the source of randomness.
     """
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self._size = size
         self._rng = rng
-        self._heap: list[tuple[float, int, str]] = []  # (-key, order of arrival, line): the largest key on top
+        self._keys = np.zeros(0)
+        self._numbers = np.zeros(0, np.int64)
         self._num_seen = 0
 
-    def add(self, lines: Sequence[str], weight: float) -> None:
-        """Offer lines; `weight` is relative to that of the other lines."""
-        keys = self._rng.exponential(size=len(lines)) / weight
-        limit = -self._heap[0][0] if len(self._heap) == self._size else np.inf
-        for index in np.flatnonzero(keys < limit).tolist():
-            line = lines[index]
-            if len(line) > MAX_LINE_CHARS:
-                continue
-            entry = (-float(keys[index]), self._num_seen + index, line)
-            if len(self._heap) < self._size:
-                heapq.heappush(self._heap, entry)
-            else:
-                heapq.heappushpop(self._heap, entry)
-        self._num_seen += len(lines)
+    def add(self, count: int, weight: float, too_long: Sequence[int] = ()) -> None:
+        """Offer the next messages.
 
-    def lines(self) -> list[str]:
-        """Return the sample in order of arrival."""
-        return [line for _, _, line in sorted(self._heap, key=lambda entry: entry[1])]
+        Args:
+            count: how many.
+            weight: relative to that of the others.
+            too_long: those of them, from 0, that must not be in the sample.
+        """
+        excluded = np.asarray(too_long, np.int64)
+        for start in range(0, count, _DRAWS_AT_ONCE):
+            keys = self._rng.exponential(size=min(_DRAWS_AT_ONCE, count - start)) / weight
+            here = excluded[(excluded >= start) & (excluded < start + len(keys))] - start
+            keys[here] = np.inf
+            limit = self._keys.max() if len(self._keys) >= self._size else np.inf
+            new = np.flatnonzero(keys < limit)
+            self._keys = np.concatenate([self._keys, keys[new]])
+            self._numbers = np.concatenate([self._numbers, new + start + self._num_seen])
+            if len(self._keys) > self._size:
+                kept = np.lexsort((self._numbers, self._keys))[: self._size]
+                self._keys, self._numbers = self._keys[kept], self._numbers[kept]
+        self._num_seen += count
 
-
-def train_tokenizer(
-    lines: Sequence[str], options: TokenizerOptions, workers: Workers, on_progress: Progress | None = None
-) -> Tokenizer:
-    """Learn the proper nouns and the pieces from a sample of messages.
-
-    Args:
-        lines: messages that `keyboard_lm.text.form.normalise` has already seen.
-        options: sizes.
-        workers: convert to the text form; the result does not depend on their number.
-        on_progress: called with (stage, lines done, lines in all).
-
-    Raises:
-        DataError: there is too little text for the vocabulary size.
-    """
-    batches = [lines[i : i + _LINES_PER_TASK] for i in range(0, len(lines), _LINES_PER_TASK)]
-
-    def report(stage: str, results: Iterable[Result]) -> Iterator[Result]:
-        for index, result in enumerate(results, 1):
-            if on_progress:
-                on_progress(stage, min(index * _LINES_PER_TASK, len(lines)), len(lines))
-            yield result
-
-    counts: Counter[str] = Counter()
-    for part in report("learning proper nouns", workers.map(count_mid_sentence, batches)):
-        counts.update(part)
-    nouns = choose_proper_nouns(counts, options.max_proper_nouns, options.min_proper_noun_count)
-    forms: list[str] = []
-    for encoded in report("writing the text form", workers.map(_EncodeForms(nouns), batches)):
-        forms.extend(encoded)
-    return Tokenizer(train_pieces(forms, options), nouns)
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Return which messages are in the sample, in their order."""
+        return np.sort(self._numbers)
 
 
 def count_mid_sentence(lines: Iterable[str]) -> Counter[str]:
@@ -216,15 +185,3 @@ def train_pieces(forms: Sequence[str], options: TokenizerOptions) -> bytes:
             " lower --vocab-size or add text"
         ) from None
     return model.getvalue()
-
-
-@dataclass(frozen=True)
-class _EncodeForms:
-    nouns: list[str]
-
-    @cached_property
-    def _form(self) -> TextForm:
-        return TextForm(self.nouns)
-
-    def __call__(self, lines: Sequence[str]) -> list[str]:
-        return [self._form.encode(line) for line in lines]

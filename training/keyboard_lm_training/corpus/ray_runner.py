@@ -30,8 +30,7 @@ class RayRunner:
     """
 
     def __init__(self, address: str, num_cpus: int) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported from here
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's new way, and no warning of the old one
+        prepare_environment()
         try:
             self._ray: Any = importlib.import_module("ray")
         except ImportError:
@@ -88,6 +87,12 @@ class RayRunner:
             raise DataError(
                 f"a Ray task was lost ({_first_line(error)}), most likely for lack of memory; what is finished is kept"
             ) from None
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads when it is imported: that nothing is reported, and how accelerators are hidden."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the way to come, and no warning of the old one
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ struct PersonalToken: Equatable {
         let isPlain = token.values.allSatisfy { 0x21...0x7E ~= $0 }
         let text = isPlain ? token : Normaliser.normalise(token)
         if TextForm.isWord(text) {
-            let numDigits = text.values.count(where: Self.isDigit)
+            let numDigits = text.values.count(where: CharacterClass.isDigit)
             if text.count <= Self.maxLength && numDigits <= Self.maxDigits { (key, self.text) = (Case.fold(text), text) }
             return
         }
@@ -35,11 +35,6 @@ struct PersonalToken: Equatable {
     private static let maxLength = 48
     private static let maxDigits = 3  // words with more are PINs, codes, and numbers of cards and phones
     private static let sentenceEnds: Set<UInt32> = Set(".!?‽…。！？".unicodeScalars.map(\.value))
-
-    private static func isDigit(_ c: UInt32) -> Bool {
-        let type = Unicode.Scalar(c)?.properties.numericType
-        return type == .decimal || type == .digit
-    }
 }
 
 /// Which words of a text stand before one; tokens once classified are remembered.

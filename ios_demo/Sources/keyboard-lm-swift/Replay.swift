@@ -1,0 +1,67 @@
+import Foundation
+import KeyboardLM
+import KeyboardLMToy
+
+/// Replays sessions told as JSON lines: what one engine has been asked, another answers, for the two to be compared.
+///
+/// A line is `{"steps": [...]}` as `SessionReplay` has them, and what opens the session: `looks` (a bar behind each event),
+/// `device`, `budget_ms`, `personal` (a file; none for memory), `toy` (the golden files' network instead of the model). The answer
+/// is a line with what became of each step, of what was learned, and of what was taken back.
+struct Replay {
+    private let engine: KeyboardEngine
+    private let files: KeyboardFiles
+    private let config: ModelConfig
+    private var network: (any Backend)?
+
+    init(_ files: KeyboardFiles, options: SessionOptions) throws {
+        self.files = files
+        engine = try KeyboardEngine(files, options: options)
+        config = try ModelConfig(file: files.model.appending(path: "config.json"))
+    }
+
+    mutating func run() throws {
+        while let line = readLine() {
+            guard let asked = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+                throw Usage("a session is an object with steps")
+            }
+            print(try jsonLine(answer(asked)))
+            fflush(nil)  // whoever asks line by line waits for it
+        }
+    }
+
+    private mutating func answer(_ asked: [String: Any]) throws -> [String: Any] {
+        var seconds = -600.0
+        let store = try PersonalStore(
+            path: asked["personal"] as? String,
+            clock: {
+                seconds += 600
+                return seconds
+            }, knows: engine.parts.language.lexicon.isKnown)
+        let backend = try self.backend(isToy: asked["toy"] as? Bool ?? false)
+        let looks = asked["looks"] as? Bool ?? true
+        let replay = try SessionReplay(store) { [engine] in
+            try engine.session(backend(), store, device: asked["device"] as? String, budgetMs: asked["budget_ms"] as? Double)
+        }
+        let steps = try (asked["steps"] as? [Any] ?? []).map { try replay.done($0, looks: looks) }
+        let words = store.heaviestWords().map(\.string)
+        let blocks = store.blocks.map { [$0.literal.string, $0.corrected.string] }
+        let warnings = store.warnings
+        store.close()
+        return ["steps": steps, "words": words, "taken_back": blocks, "warnings": warnings]
+    }
+
+    private mutating func backend(isToy: Bool) throws -> () -> any Backend {
+        if isToy {
+            let (scores, length) = (engine.parts.tokenizer.model.scores, config.maxContextLength)
+            return { ToyNetwork(scores: scores, maxContextLength: length) }
+        }
+        let network = try self.network ?? CPUBackend(folder: files.model)
+        self.network = network
+        return { network }
+    }
+}
+
+/// A value of JSON's types on one line.
+func jsonLine(_ value: Any) throws -> String {
+    String(decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
+}

@@ -1,0 +1,107 @@
+import Foundation
+import KeyboardLM
+import KeyboardLMToy
+import Testing
+
+/// A keyboard over the toy network, its clock ten minutes on with each word that it learns, as the golden files have it.
+struct ToyKeyboard {
+    let tokenizer: Tokenizer
+    let parts: SuggesterParts
+    let pack: Pack
+    let config: ModelConfig
+
+    init() throws {
+        let folder = repositoryFolder("keyboard_lm/bundled")
+        tokenizer = try Tokenizer(folder: folder)
+        config = try ModelConfig(file: folder.appending(path: "config.json"))
+        let (language, pack) = try bundledLanguage()
+        self.pack = pack
+        parts = SuggesterParts(tokenizer, language, try #require(pack.layouts["qwerty"]))
+    }
+
+    func store() throws -> PersonalStore {
+        var seconds = -600.0
+        return try PersonalStore(
+            path: nil,
+            clock: {
+                seconds += 600
+                return seconds
+            }, knows: parts.language.lexicon.isKnown)
+    }
+
+    func replay() throws -> SessionReplay {
+        let store = try store(), times = try #require(pack.devices["iphone-15"])
+        let cost = CallCost(overheadMs: times.overhead, readMs: times.read, tokenMs: times.token)
+        return try SessionReplay(store) {
+            let network = ToyNetwork(scores: tokenizer.model.scores, maxContextLength: config.maxContextLength)
+            return Session(try Suggester(network, parts, personal: store), store, cost: cost, editor: pack.editor)
+        }
+    }
+}
+
+struct SessionTests {
+    let keyboard: ToyKeyboard
+
+    init() throws { keyboard = try ToyKeyboard() }
+
+    @Test func everyBarIsPythons() throws {
+        let replay = try keyboard.replay()
+        try Law("bars").check { asked in
+            var told = try replay.done(asked["event"] ?? NSNull(), looks: true)
+            let edit = told["edit"] as? [String] ?? []
+            told["edit"] = [edit[0], edit[2]]  // nothing is deleted behind the cursor there
+            for name in ["finished", "undone", "cursor"] { told[name] = nil }
+            return told
+        }
+    }
+
+    @Test func everyScenarioEndsAsPythons() throws {
+        try Law("sessions").check { asked in
+            let replay = try keyboard.replay()
+            let steps = asked["steps"] as? [[String: Any]] ?? []
+            let told: [[String: Any]] = try steps.map { step in
+                let told = try replay.done(step["do"] ?? NSNull(), looks: step["slots"] != nil)
+                var differences: [String: Any] = [:]
+                for (name, given) in told {
+                    if let difference = Law.difference(step[name] ?? NSNull(), given) { differences[name] = difference }
+                }
+                if told.count != step.count - 1 { differences["fields"] = "\(told.keys.sorted()) for \(step.keys.sorted())" }
+                return differences
+            }
+            let wrong = told.enumerated().filter { !$1.isEmpty }
+            #expect(wrong.isEmpty, "\(asked["name"] ?? ""): \(wrong)")
+            return [
+                "words": replay.store.heaviestWords().map(\.string),
+                "taken_back": replay.store.blocks.map { [$0.literal.string, $0.corrected.string] },
+            ]
+        }
+    }
+
+    @Test func whatIsKnownAfterEachMessageIsPythons() throws {
+        let store = try keyboard.store()
+        try Law("personal").check { asked in
+            let learned = (asked["learned"] as? [String] ?? []).map { CodePoints($0) }
+            store.learn(learned)
+            let view = store.view(Array(learned.dropLast()))
+            let known = view.map { view in view.candidates("", 5).map { [$0.string, view.mix(0.01, $0)] as [Any] } } ?? []
+            return ["words": known, "num_words": store.numWords]
+        }
+    }
+
+    @Test func whatATurnAllowsIsPythons() throws {
+        try Law("budget").check { asked in
+            let times = try #require(keyboard.pack.devices[asked["device"] as? String ?? ""])
+            let cost = CallCost(overheadMs: times.overhead, readMs: times.read, tokenMs: times.token)
+            let turn = Turn(cost: cost, budgetMs: asked["budget_ms"] as? Double ?? 0)
+            let allowed = (asked["tokens"] as? [Int] ?? []).map { turn.take($0) }
+            return ["allowed": allowed, "ms": turn.spentMs]
+        }
+    }
+
+    @Test func theExactSumIsRoundedOnce() {
+        #expect(exactSum([1e100, 1, -1e100]) == 1)
+        #expect(exactSum([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.1]) == 4.6)
+        #expect(exactSum([]) == 0)
+        #expect(exactSum([1, 1e-17, 1e-17, 1e-16]) > 1)
+    }
+}

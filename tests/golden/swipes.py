@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keyboard_lm.device.budget import load_device
 from keyboard_lm.evaluation.swiper import Swiper
 from keyboard_lm.keyboard.editor import Editor
-from keyboard_lm.keyboard.events import Backspaced, CursorMoved, Event, FieldStarted, Swiped, Typed
+from keyboard_lm.keyboard.events import Backspaced, CursorMoved, Event, FieldStarted, SlotAccepted, Swiped, Typed
+from keyboard_lm.keyboard.language import load_language
+from keyboard_lm.keyboard.session import Session
+from keyboard_lm.keyboard.suggester import Suggester
+from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
+from keyboard_lm.personal import PersonalStore
 from keyboard_lm.swipe.beam import BeamOptions
 from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.touch.path import PathError, PathPoint, is_tap
 from keyboard_lm.words.lexicon import Entry, build_lexicon, load_lexicon
 
+from .toy_network import ToyNetwork
+
 FILE = Path(__file__).parent / "swipe.json"
 ABOUT = (
     "`decoder`: paths (x in key widths, y in key heights, milliseconds) over the words and frequencies of `words`, and "
     "the five best words with the logarithm of the path's likelihood (within 0.01). `shipped`: paths over the lexicon "
     "that ships and the eight best of its hundred words; an error where no finger can have drawn them; is_tap where "
-    "the finger stayed on its key. `editor`: steps as in editor.json; swiped is the word read from a path."
+    "the finger stayed on its key. `sessions`: fields over the toy network, step by step, the text after each and, "
+    "behind a path, the bar; accepted is the number of a slot. `editor`: steps as in editor.json; swiped is the word "
+    "read from a path."
 )
 LAYOUTS = ("qwerty", "azerty", "qwertz", "dvorak")
 SWIPED = ("hello", "we'll", "too", "gorgeous", "keyboard", "of", "quiz", "caf\u00e9")
@@ -37,6 +48,16 @@ DRAWN = (
     "x-ray",
 )
 NUM_BEST = 8
+# What a writer does, a field a line: paths of words are drawn, the rest is typed; -1 takes back, a number takes a slot.
+SESSIONS: tuple[tuple[str | int, ...], ...] = (
+    ("draw:hello", "draw:there", ",", "draw:see", "draw:you", "draw:tomorrow", "!"),
+    ("I am ", "draw:going", -1, "draw:home", 0, " x"),
+    ("draw:surprise", 1, "draw:party", -1, -1),
+    ("i", "draw:think", "so", "draw:too", "."),
+    ("Thank you. ", "draw:I'm", "draw:fine", "\n", "draw:what", "draw:about", "draw:you", "?"),
+    ("Meet zorvath, zorvath and zorvath. ", "draw:zorvath", "draw:will", "draw:come"),
+    ("tap:t", "tap:o", " ", "draw:the", "scribble", "draw:station"),
+)
 
 
 def events_of(step: dict[str, Any]) -> list[Event]:
@@ -101,6 +122,48 @@ def shipped() -> Iterator[dict[str, Any]]:
         yield case
 
 
+def sessions() -> Iterator[dict[str, Any]]:
+    """Yield fields over the toy network, step by step."""
+    checkpoint, language, layout = Checkpoint.load(bundled_folder()), load_language(), load_layout()
+    swiper, rng = Swiper(layout), np.random.default_rng(SEED + 2)
+    for steps in SESSIONS:
+        seconds = count(step=600)
+        store = PersonalStore.open(None, clock=seconds.__next__, knows=language.lexicon.known)
+        network = ToyNetwork(checkpoint.tokenizer, checkpoint.config)
+        suggester = Suggester(network, checkpoint.tokenizer, language, layout, store)
+        session = Session(suggester, store, load_device().cost(checkpoint.config), editor=language.editor)
+        told: list[dict[str, Any]] = []
+        for step in steps:
+            kind, _, word = str(step).partition(":")
+            if isinstance(step, int) and step >= 0:
+                slot = session.suggest().slots[step]
+                session.apply(SlotAccepted(slot.text, slot.replaced))
+                told.append({"accepted": step})
+            elif isinstance(step, int):
+                session.apply(Backspaced())
+                told.append({"backspaced": 1})
+            elif kind in ("draw", "tap", "scribble"):
+                path = _path(kind, word, swiper, rng)
+                session.apply(Swiped(path))
+                slots = [[slot.text, slot.kind, slot.replaced] for slot in session.shown.slots]
+                told.append({"path": [list(point) for point in path], "slots": slots})
+            else:
+                for char in step:
+                    session.apply(Typed(char))
+                told.append({"typed": step})
+            told[-1]["text"] = session.text
+        yield {"steps": told, "learned": store.words()}
+
+
+def _path(kind: str, word: str, swiper: Swiper, rng: np.random.Generator) -> tuple[PathPoint, ...]:
+    if kind == "draw":
+        return tuple(PathPoint(round(x, 3), round(y, 3), round(t_ms, 1)) for x, y, t_ms in swiper.swipe(word, rng))
+    if kind == "tap":
+        centre = swiper.layout.centre(word)
+        return (PathPoint(centre.x, centre.y, 0.0), PathPoint(centre.x + 0.1, centre.y, 60.0)) if centre else ()
+    return tuple(PathPoint(9.5 * (i % 2), 2.5 * (i % 3), 10.0 * i) for i in range(60))
+
+
 def fields(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the steps of fields with what they lead to."""
     for case in cases:
@@ -114,7 +177,10 @@ def fields(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     known = json.loads(FILE.read_text(encoding="utf-8"))
-    parts = [("decoder", paths(known["words"])), ("shipped", shipped()), ("editor", fields(known["editor"]))]
+    parts = [
+        ("decoder", paths(known["words"])), ("shipped", shipped()), ("sessions", sessions()),
+        ("editor", fields(known["editor"])),
+    ]  # fmt: skip
     rows = [(name, ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in cases)) for name, cases in parts]
     lists = "".join(f',\n "{name}": [\n  {text}\n ]' for name, text in rows)
     words = json.dumps(known["words"], ensure_ascii=False)

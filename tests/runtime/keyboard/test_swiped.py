@@ -25,7 +25,7 @@ from keyboard_lm.keyboard.session import Session
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.touch.path import PathError, PathPoint
 
-from ...golden.swipes import events_of
+from ...golden.swipes import events_of, sessions
 
 SWIPER = Swiper(load_layout(), PERFECT)
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "swipe.json").read_text(encoding="utf-8"))
@@ -167,3 +167,7 @@ def test_the_editor_matches_the_golden_file(case: dict[str, object]) -> None:
     assert (editor.text, editor.cursor) == (case["text"], case["cursor"])
     finished = [word.word for edit in edits for word in edit.finished]
     assert finished == case["finished"]
+
+
+def test_fields_over_the_toy_network_are_those_of_the_golden_file() -> None:
+    assert json.loads(json.dumps(list(sessions()))) == GOLDEN["sessions"]

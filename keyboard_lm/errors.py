@@ -34,6 +34,10 @@ class TrainingError(KeyboardLMError):
     """A training run cannot start, continue or be saved."""
 
 
+class PrivacyBudgetError(TrainingError):
+    """A federated round would tell more about a writer than the run has promised; nothing was asked of anyone."""
+
+
 class ContextLengthError(KeyboardLMError):
     """More tokens were given to a backend than its KV cache has slots for."""
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "join-weights": "Put weights together that `time-box` wrote in parts.",
     "generate": "Let a model write messages for a smaller one to learn from.",
     "tune": "Fine-tune a model for the few bits its weights will be stored in.",
+    "federate": "Improve a model by what devices learn, without their text.",
     "eval": "Measure a model on text.",
     "export-onnx": "Turn a checkpoint into the runtime's int4 graph.",
     "export-coreml": "Turn a checkpoint into a Core ML package for an app.",

@@ -1,0 +1,215 @@
+"""Three writers, a tiny network, every part of a round."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr")
+pytest.importorskip("dp_accounting")
+
+from click.testing import CliRunner
+from flwr.clientapp import ClientApp
+from keyboard_lm_training.federated.client_app import client_app
+from keyboard_lm_training.federated.exchange import PlainExchange
+from keyboard_lm_training.federated.in_process import Delivery, InProcessGrid
+from keyboard_lm_training.federated.ledger import LEDGER_FILE, LedgerTerms, PrivacyLedger
+from keyboard_lm_training.federated.local_training import AdaptedNetwork, clipped
+from keyboard_lm_training.federated.options import FederatedConfig, Site
+from keyboard_lm_training.federated.secure_exchange import SecureExchange, answer_stage, quantization_step
+from keyboard_lm_training.federated.secure_noise import secure_normal
+from keyboard_lm_training.federated.server import FederatedServer
+from keyboard_lm_training.federated.server_app import train_rounds
+from keyboard_lm_training.federated.writers import load_writers, token_windows
+
+from keyboard_lm.cli import main
+from keyboard_lm.errors import ConfigError, KeyboardLMError, PrivacyBudgetError, TrainingError
+from keyboard_lm.network.checkpoint import Checkpoint
+
+Change = Callable[[int], Any]
+QUIET = {"epsilon": None, "noise_multiplier": 0.0}
+
+
+@pytest.fixture
+def site(tmp_path: Path, tiny_checkpoint: Path, sentences: list[str]) -> Site:
+    """Six writers of three messages each."""
+    text = tmp_path / "writers.txt"
+    text.write_text("\n".join("\n".join(sentences[3 * i : 3 * i + 3]) + "\n" for i in range(6)), encoding="utf-8")
+    return Site(str(tiny_checkpoint), (str(text),), 6, str(tmp_path / "run"))
+
+
+def tiny(**changes: Any) -> FederatedConfig:
+    return FederatedConfig(**{"rounds": 2, "clients_per_round": 3, "rank": 2, "local_rate": 0.1, **changes})
+
+
+def grid_for(site: Site, config: FederatedConfig, lost: Callable[[Delivery], bool] = lambda d: False) -> InProcessGrid:
+    run_config = {**site.to_run_config(), **config.to_run_config()}
+    return InProcessGrid(client_app(), site.population, run_config, lost)
+
+
+def test_options_go_through_flower_unchanged(site: Site) -> None:
+    for config in (FederatedConfig(), tiny(**QUIET), tiny(is_secure=True, noise_multiplier=2.0)):
+        assert FederatedConfig.from_run_config(config.to_run_config()) == config
+    assert Site.from_run_config(site.to_run_config()) == site
+    with pytest.raises(ConfigError, match="no model, writers, population, output"):
+        Site.from_run_config({})
+    with pytest.raises(ConfigError, match=r"rounds must .*; clip_norm must"):
+        FederatedConfig(rounds=0, clip_norm=-1.0)
+    with pytest.raises(ConfigError, match="without noise"):
+        FederatedConfig(noise_multiplier=0.0)
+
+
+def test_a_device_sends_a_change_no_longer_than_asked(site: Site) -> None:
+    config = tiny(clip_norm=1e-3)
+    network = AdaptedNetwork(Checkpoint.load(Path(site.model)), config)
+    start = network.vector()
+    windows = token_windows(Checkpoint.load(Path(site.model)).tokenizer, load_writers(site.writers)[0], 64, 256)
+    update = network.update(start, windows, config.clip_norm)
+    assert update.norm > config.clip_norm >= np.linalg.norm(update.change) > 0.99 * config.clip_norm
+    assert np.array_equal(clipped(np.array([np.nan, 1.0], np.float32), 1.0)[0], [0, 0])
+    # What changed is what was learned: the text is likelier after it.
+    free = network.update(start, windows, 1e9)
+    assert network.nats_per_token(start + free.change, windows) < network.nats_per_token(start, windows)
+
+
+def test_without_noise_a_round_is_the_mean_of_the_changes(site: Site) -> None:
+    config = tiny(rounds=1, server_momentum=0.0, **QUIET)
+    train_rounds(grid_for(site, config), site, config)
+    ledger = [json.loads(line) for line in (Path(site.output) / LEDGER_FILE).read_text().splitlines()]
+    checkpoint = Checkpoint.load(Path(site.model))
+    network = AdaptedNetwork(checkpoint, config)
+    start = network.vector()
+    changes = {}
+    salted = PrivacyLedger(
+        Path(site.output) / LEDGER_FILE, LedgerTerms(checkpoint.digest, 6, 1, None, 1e-5, "participation")
+    )
+    for number, messages in enumerate(load_writers(site.writers)):
+        windows = token_windows(checkpoint.tokenizer, messages, config.seq_len, config.max_tokens)
+        changes[salted.hash_of(number + 2)] = network.update(start, windows, config.clip_norm).change
+    salted.close()
+    expected = start + np.mean([changes[name] for name in ledger[1]["asked"]], axis=0)
+    merged = Checkpoint.load(Path(site.output) / "checkpoint")
+    for name, value in network.merged_weights(expected).items():
+        assert np.allclose(merged.weights()[name], value, atol=2e-3), name
+    assert merged.record()["federated"]["epsilon_spent"]["participation"]["1e-05"] is None
+
+
+def test_a_run_that_stopped_goes_on_and_asks_nobody_twice(site: Site) -> None:
+    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
+    train_rounds(grid_for(site, tiny()), site, tiny())
+    entries = [json.loads(line) for line in (Path(site.output) / LEDGER_FILE).read_text().splitlines()]
+    first, second = (entry["asked"] for entry in entries if entry["kind"] == "round")
+    assert len({*first, *second}) == 6
+    with pytest.raises(TrainingError, match="0 of 6 writers may still be asked"):
+        train_rounds(grid_for(site, tiny(rounds=3)), site, tiny(rounds=3))
+
+
+def test_a_round_is_charged_before_anybody_is_asked(site: Site) -> None:
+    def lost(delivery: Delivery) -> bool:
+        assert json.loads((Path(site.output) / LEDGER_FILE).read_text().splitlines()[-1])["kind"] == "round"
+        return True
+
+    config = tiny()
+    with pytest.raises(TrainingError, match="round 1: none of 3 writers answered"):
+        train_rounds(grid_for(site, config, lost), site, config)
+    reports = []
+    train_rounds(grid_for(site, config), site, config, reports.append)
+    assert [report.round_number for report in reports] == [2]  # the first is spent
+
+
+def test_the_budget_ends_a_run_whose_rounds_before_it_are_kept(site: Site) -> None:
+    config = tiny(assumption="every_round", noise_multiplier=0.7)
+    with pytest.raises(PrivacyBudgetError, match="over the budget of 8"):
+        train_rounds(grid_for(site, config), site, config)
+    assert (Path(site.output) / "state" / "adapters.safetensors").is_file()
+
+
+def test_noise_has_the_deviation_asked_for_and_no_seed() -> None:
+    values = secure_normal(40_001, 3.0)
+    assert values.shape == (40_001,)
+    assert abs(values.mean()) < 0.1
+    assert values.std() == pytest.approx(3.0, rel=0.03)
+    kurtosis = ((values / 3) ** 4).mean()
+    assert kurtosis == pytest.approx(3.0, rel=0.1)
+    assert not np.array_equal(values, secure_normal(40_001, 3.0))
+
+
+def test_noise_is_on_the_sum_whoever_answers(site: Site, tmp_path: Path) -> None:
+    config = tiny(rounds=1, server_momentum=0.0, clip_norm=0.5, noise_multiplier=2.0)
+    ledger = PrivacyLedger(tmp_path / "ledger", LedgerTerms("", 6, 1, 8.0, 1e-5, "participation"))
+    asked: list[tuple[int, float]] = []
+
+    def normal(size: int, deviation: float) -> np.ndarray:
+        asked.append((size, deviation))
+        return np.ones(size)
+
+    network = AdaptedNetwork(Checkpoint.load(Path(site.model)), config)
+    server = FederatedServer(config, tmp_path / "run", network.vector(), ledger, normal)
+    grid = grid_for(site, config, lambda delivery: len(asked) == 0 and delivery.partition % 2 == 0)
+    server.run(PlainExchange(grid, 10))
+    ledger.close()
+    assert asked == [(network.size, 1.0)]  # z C, on the sum
+    # A third of the noise of 1: over the three that were asked, not those that answered.
+    assert np.abs(server.vector - network.vector()).max() == pytest.approx(1 / 3, abs=0.5 / 3 + 1e-3)
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_secure_sum_is_the_plain_sum_within_quantisation(drops: bool) -> None:
+    size, clip_norm = 3000, 1.0
+    rng = np.random.default_rng(4)
+    margin = clip_norm - quantization_step(clip_norm) * size**0.5
+    changes = [clipped(rng.normal(size=size).astype(np.float32), margin)[0] for _ in range(5)]
+    app = ClientApp()
+    app.train()(lambda message, context: answer_stage(
+        message, context, lambda vector, norm: clipped(changes[context.node_config["partition-id"]], norm)[0]
+    ))  # fmt: skip
+    stages = [0] * 5
+
+    def lost(delivery: Delivery) -> bool:
+        stages[delivery.partition] += 1
+        return drops and delivery.partition == 3 and stages[3] >= 3  # it has shared its keys, and then is gone
+
+    grid = InProcessGrid(app, 5, {}, lost)
+    found = SecureExchange(grid, 10).sum_changes(1, grid.get_node_ids(), np.zeros(size, np.float32), clip_norm)
+    staying = [change for number, change in enumerate(changes) if not (drops and number == 3)]
+    assert found.num_replies == len(staying)
+    assert np.abs(found.total - np.sum(staying, axis=0, dtype=float)).max() <= quantization_step(clip_norm) * len(
+        staying
+    )
+
+
+def test_a_secure_run_ends_in_a_checkpoint(site: Site) -> None:
+    config = tiny(rounds=1, is_secure=True)
+    checkpoint = train_rounds(grid_for(site, config), site, config)
+    assert checkpoint.record()["federated"]["is_secure"]
+    assert checkpoint.digest != Checkpoint.load(Path(site.model)).digest
+
+
+def test_the_command_runs_and_its_model_exports(site: Site, tmp_path: Path) -> None:
+    arguments = ["--model", site.model, "--writers", site.writers[0], "--clients-per-round", "3", "--rounds", "2"]
+    result = CliRunner().invoke(main, ["federate", *arguments, "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0, result.output
+    stated = json.loads(result.stdout)
+    assert stated["epsilon"]["participation"]["1e-05"] <= 8 < stated["epsilon"]["every_round"]["1e-05"]
+    result = CliRunner().invoke(main, ["export-onnx", stated["checkpoint"]])
+    assert result.exit_code == 0, result.output
+    app = tmp_path / "app"
+    result = CliRunner().invoke(main, ["federate", *arguments, "-o", str(app), "--runtime", "app"])
+    assert result.exit_code == 0, result.output
+    assert 'clientapp = "keyboard_lm_training.federated.client_app:app"' in (app / "pyproject.toml").read_text()
+
+
+def test_texts_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n\n")
+    for paths in ((str(empty),), (str(tmp_path / "none.txt"),)):
+        with pytest.raises(KeyboardLMError, match=r"empty\.txt|none\.txt"):
+            load_writers(paths)

@@ -48,8 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--writers", type=Path, required=True)
     parser.add_argument("--heldout", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--clients-per-round", type=int, default=200)
+    parser.add_argument("--server-rate", type=float, default=1.5)
     parser.add_argument("--epsilon", type=float, default=8.0)
     parser.add_argument("--rank", type=int, default=2)
     parser.add_argument("--canaries", type=int, default=16)
@@ -72,7 +73,8 @@ def main() -> None:
     heldout = heldout[: arguments.heldout_texts]
     common = {
         "rounds": arguments.rounds, "clients_per_round": arguments.clients_per_round, "rank": arguments.rank,
-        "clip_norm": 1.0, "local_rate": 4.0, "seq_len": 128, "max_tokens": 128, "precision": "bf16",
+        "clip_norm": 1.0, "server_rate": arguments.server_rate,
+        "local_rate": 4.0, "seq_len": 128, "max_tokens": 128, "precision": "bf16",
     }  # fmt: skip
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -91,8 +91,8 @@ def _composed_sampled(rounds: tuple[tuple[float, float], ...], delta: float) -> 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # Where most writers are asked in every round, it warns of each order of Renyi divergence that it leaves out; without
-    # those epsilon is larger, which is the safe side.
+    # Where most writers are asked in every round, it warns of each Renyi order that it leaves out; epsilon is larger
+    # without them, which is the safe side.
     logger = logging.getLogger("absl")
     was_disabled, logger.disabled = logger.disabled, True
     try:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.network.model import OpenELM
@@ -49,7 +49,7 @@ class AdaptedNetwork:
         for module in self.network.modules():
             if isinstance(module, AdaptedLinear):
                 module.down.requires_grad_(config.factors == BOTH)
-        self._learned: list[nn.Parameter] = [p for p in self.network.parameters() if p.requires_grad]
+        self._learned: list[Tensor] = [p for p in self.network.parameters() if p.requires_grad]
         self._dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         if self._dtype == torch.bfloat16:  # once: autocast would convert frozen matrices at every step
             for parameter in self.network.parameters():

@@ -1,10 +1,16 @@
 import UIKit
 
-/// The bar: up to three words side by side, or one line that says what is wrong.
+/// The bar: up to three words side by side and the text ahead of the cursor, or one line that says what is wrong.
+///
+/// A tap takes what is in a cell; a swipe over the text ahead takes its first word.
 final class BarView: UIView {
     var onWord: (Int) -> Void = { _ in }
+    var onGhost: (_ onlyWord: Bool) -> Void = { _ in }
     private var words: [String] = []
+    private var ghost: String?
     private var problem: String?
+    private var start: CGPoint?
+    private static let swipeLength = 24.0  // points
 
     override init(frame: CGRect) {
         super.init(frame: frame)
@@ -14,26 +20,34 @@ final class BarView: UIView {
 
     required init?(coder: NSCoder) { return nil }
 
-    func show(_ words: [String], problem: String?) {
-        guard words != self.words || problem != self.problem else { return }
-        (self.words, self.problem) = (words, problem)
-        accessibilityLabel = problem ?? words.joined(separator: ", ")
+    func show(_ words: [String], ghost: String?, problem: String?) {
+        guard words != self.words || ghost != self.ghost || problem != self.problem else { return }
+        (self.words, self.ghost, self.problem) = (words, ghost, problem)
+        accessibilityLabel = cells.isEmpty ? problem : cells.joined(separator: ", ")
         setNeedsDisplay()
     }
 
+    private var cells: [String] { words + (ghost.map { [$0] } ?? []) }
+
     override func draw(_ rect: CGRect) {
-        let shown = words.isEmpty ? problem.map { [$0] } ?? [] : words
+        let shown = cells.isEmpty ? problem.map { [$0] } ?? [] : cells
         let width = bounds.width / Double(max(shown.count, 1))
-        for (place, word) in shown.enumerated() {
-            let font = UIFont.systemFont(ofSize: words.isEmpty ? 12 : 17)
-            let text = NSAttributedString(string: word, attributes: [.font: font, .foregroundColor: UIColor.label])
+        for (place, cell) in shown.enumerated() {
+            let font = UIFont.systemFont(ofSize: cells.isEmpty ? 12 : 17)
+            let color: UIColor = place < words.count || cells.isEmpty ? .label : .systemGray3
+            let text = NSAttributedString(string: cell, attributes: [.font: font, .foregroundColor: color])
             let size = text.size()
             text.draw(at: CGPoint(x: (Double(place) + 0.5) * width - size.width / 2, y: bounds.midY - size.height / 2))
         }
     }
 
+    override func touchesBegan(_ touches: Set<UITouch>, with event: UIEvent?) {
+        start = touches.first?.location(in: self)
+    }
+
     override func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {
-        guard let touch = touches.first, !words.isEmpty, bounds.width > 0 else { return }
-        onWord(min(max(Int(touch.location(in: self).x / bounds.width * Double(words.count)), 0), words.count - 1))
+        guard let end = touches.first?.location(in: self), let start, !cells.isEmpty, bounds.width > 0 else { return }
+        let place = min(max(Int(start.x / bounds.width * Double(cells.count)), 0), cells.count - 1)
+        if place < words.count { onWord(place) } else { onGhost(abs(end.x - start.x) > Self.swipeLength) }
     }
 }

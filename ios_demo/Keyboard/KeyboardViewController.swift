@@ -13,12 +13,13 @@ final class KeyboardViewController: UIInputViewController {
         let field = DocumentField(self)
         self.field = field
         let pack = Bundle.main.url(forResource: "pack", withExtension: "json").flatMap { try? Pack(file: $0) }
-        let keyboard = KeyboardController(host: field, pack: pack, model: Self.modelFolder)
+        let keyboard = KeyboardController(host: field, pack: pack, files: Self.files, options: Self.options)
         self.keyboard = keyboard
         keys.show(layout: pack?.layouts["qwerty"], showsGlobe: true)
         keys.onKey = { [weak self] key, tap in self?.pressed(key, tap) }
         keys.onGlobe = { [weak self] view, event in self?.handleInputModeList(from: view, with: event) }
         bar.onWord = { [weak keyboard] place in keyboard?.accept(place) }
+        bar.onGhost = { [weak keyboard] onlyWord in keyboard?.acceptGhost(onlyWord: onlyWord) }
         keyboard.onChange = { [weak self] in self?.refresh() }
         addRows()
         refresh()
@@ -53,7 +54,7 @@ final class KeyboardViewController: UIInputViewController {
     private func refresh() {
         guard let keyboard else { return }
         keys.shift = keyboard.shift
-        bar.show(keyboard.bar.words, problem: keyboard.problem)
+        bar.show(keyboard.bar.words, ghost: keyboard.bar.ghost?.text.string, problem: keyboard.problem)
     }
 
     private func addRows() {
@@ -74,7 +75,19 @@ final class KeyboardViewController: UIInputViewController {
         ])
     }
 
-    private static var modelFolder: URL? {
-        Bundle.main.url(forResource: "config", withExtension: "json")?.deletingLastPathComponent()
+    private static var files: KeyboardFiles? {
+        Bundle.main.url(forResource: "config", withExtension: "json").map { KeyboardFiles(model: $0.deletingLastPathComponent()) }
+    }
+
+    // What is learned lies in the extension's own container: a lock held in a shared one while asleep gets a process killed.
+    // Keyboards appear on the lock screen, hence "until first unlock".
+    private static var options: SessionOptions {
+        var options = SessionOptions()
+        let support = FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)
+        guard let folder = support.first?.appending(path: "keyboard-lm") else { return options }
+        let protection: [FileAttributeKey: Any] = [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication]
+        try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: protection)
+        options.personal = folder.appending(path: "learned.db").path
+        return options
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Type-checks the files that need Apple's frameworks against the stub modules of Stubs/, in Swift 6 mode. Run `swift.sh build
-# -c release` first: the engine's module is what they import.
+# -c release` first (or `swift.sh build`, and say `debug` here): the engine's module is what they import.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=$here/.build/stubs
@@ -11,7 +11,7 @@ for module in UIKit SwiftUI; do
         -emit-module-path "$out/$module.swiftmodule" "$here/Stubs/$module.swift"
 done
 # The engine reads SQLite, whose module the SDK has on a phone.
-modules=(-I "$out" -I "$here/.build/release/Modules" -I "$here/Sources/SQLite3" -swift-version 6)
+modules=(-I "$out" -I "$here/.build/${1:-release}/Modules" -I "$here/Sources/SQLite3" -swift-version 6)
 swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" -package-name ios_demo "$here"/Keyboard/*.swift
 swiftc -typecheck -module-name KeyboardLMDemo -parse-as-library "${modules[@]}" "$here"/App/*.swift
 echo "App and Keyboard type-check against the stubs"

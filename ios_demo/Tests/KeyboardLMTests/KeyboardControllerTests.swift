@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 import KeyboardLM
+import KeyboardLMToy
 
 /// A field of another app that lies as real ones do.
 @MainActor
@@ -59,7 +60,7 @@ struct KeyboardControllerTests {
     let host = FakeHost()
     let keyboard: KeyboardController
 
-    init() { keyboard = KeyboardController(host: host, pack: nil, model: nil) }
+    init() { keyboard = KeyboardController(host: host, pack: nil, files: nil) }
 
     private func type(_ text: String) { for character in text { keyboard.press(String(character)) } }
 
@@ -90,7 +91,7 @@ struct KeyboardControllerTests {
         host.cursor = 3
         keyboard.backspace()  // would take a full stop back
         #expect(host.text == "Bye")
-        #expect(keyboard.numRefused == 1)
+        #expect(keyboard.statistics.numRefused == 1)
         type("!")
         #expect(host.text == "Bye!")
     }
@@ -134,6 +135,77 @@ struct KeyboardControllerTests {
         #expect(host.text == "👩‍👩‍👧")
         keyboard.backspace()
         #expect(host.text == "")
+    }
+
+    /// The same keyboard over the golden files' network; its bars are waited for, however long they take.
+    private func opened(_ problem: String? = nil) async throws -> KeyboardController {
+        let toy = try ToyKeyboard(), network = toy.network
+        let keyboard = KeyboardController(host: host, editor: EditorOptions(), queue: EngineQueue(), mostWaitMs: 20_000) {
+            let toy = try ToyKeyboard(), store = try toy.store()
+            return EngineQueue.Opened(
+                try Suggester(network(), toy.parts, personal: store), store, cost: .free, editor: toy.pack.editor, problem: problem)
+        }
+        keyboard.hostChanged()
+        while keyboard.statistics.barMs.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        return keyboard
+    }
+
+    @Test func aSpaceCorrectsWhatTheBarAnnouncedAndBackspaceTakesThatBack() async throws {
+        host.text = "What is "
+        host.cursor = 8
+        let keyboard = try await opened()
+        for letter in ["t", "e", "h", " "] { keyboard.press(letter) }
+        let corrected = host.text
+        #expect(corrected != "What is teh ")
+        keyboard.backspace()
+        #expect(host.text == "What is teh ")
+        keyboard.press("t")
+        for letter in ["e", "h", " "] { keyboard.press(letter) }
+        #expect(host.text == "What is teh teh ")
+        #expect(keyboard.statistics.numMissed == 0)
+    }
+
+    @Test func aHostThatIsSuspectKeepsItsWords() async throws {
+        host.text = "What is "
+        host.cursor = 8
+        let keyboard = try await opened()
+        host.selected = ""
+        host.lie = .late
+        for letter in ["t", "e", "h"] { keyboard.press(letter) }
+        keyboard.hostChanged()  // old news: nothing is replaced until the host has agreed
+        keyboard.press(" ")
+        #expect(host.text == "What is teh ")
+    }
+
+    @Test func aWordOfTheBarGoesInWithItsSpace() async throws {
+        host.text = "I am go"
+        host.cursor = 7
+        let keyboard = try await opened("no model")
+        #expect(keyboard.problem == "no model")
+        let word = try #require(keyboard.bar.slots.first?.text)
+        keyboard.accept(0)
+        #expect(host.text == "I am \(word) ")
+        keyboard.accept(0)  // of the field before: nothing
+        #expect(host.text == "I am \(word) ")
+    }
+
+    @Test func aPrivateFieldGetsNoBar() async throws {
+        host.text = "I am "
+        host.cursor = 5
+        let keyboard = try await opened()
+        (host.identifier, host.isPrivate) = ("second", true)
+        keyboard.hostChanged()
+        keyboard.press("x")
+        #expect(keyboard.bar.slots.isEmpty)
+    }
+
+    @Test func withoutItsFilesAKeyboardTypesAndSaysWhatIsWrong() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "keyboard-lm-none")
+        let keyboard = KeyboardController(host: host, pack: nil, files: KeyboardFiles(model: folder))
+        while keyboard.problem == nil { try await Task.sleep(for: .milliseconds(5)) }
+        keyboard.press("a")
+        #expect(host.text == "A")
+        #expect(keyboard.problem?.contains("pack.json") == true)
     }
 
     @Test func everyPointBelongsToAKey() {

@@ -29,12 +29,16 @@ struct ToyKeyboard {
             }, knows: parts.language.lexicon.isKnown)
     }
 
+    var network: @Sendable () -> any Backend {
+        let (scores, length) = (tokenizer.model.scores, config.maxContextLength)
+        return { ToyNetwork(scores: scores, maxContextLength: length) }
+    }
+
     func replay() throws -> SessionReplay {
         let store = try store(), times = try #require(pack.devices["iphone-15"])
         let cost = CallCost(overheadMs: times.overhead, readMs: times.read, tokenMs: times.token)
         return try SessionReplay(store) {
-            let network = ToyNetwork(scores: tokenizer.model.scores, maxContextLength: config.maxContextLength)
-            return Session(try Suggester(network, parts, personal: store), store, cost: cost, editor: pack.editor)
+            return Session(try Suggester(network(), parts, personal: store), store, cost: cost, editor: pack.editor)
         }
     }
 }

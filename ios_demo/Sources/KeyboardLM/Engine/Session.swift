@@ -60,7 +60,7 @@ public final class Session {
         default: shown = Answer(revision: -1)  // another place: nothing has to stay where it was
         }
         if let undone = edit.undone { takeBack(undone) }
-        for word in edit.finished { learn(word) }
+        for word in edit.finished { personal.learn(word, suggester.form) }
         return edit
     }
 
@@ -136,16 +136,19 @@ public final class Session {
         return !TypingRules.isWordCharacter(first) && !TypingRules.isApostrophe(first) && !editor.word.isEmpty
     }
 
-    private func learn(_ finished: FinishedWord) {
-        let text = Normaliser.normalise(finished.context + finished.word)
-        let tokens = suggester.form.encodeTokens(text).map { TextForm.splitMarks($0).1 }
-        guard let last = tokens.last else { return }
-        personal.learn([last], after: Array(tokens.dropLast()), source: finished.isMeant ? .accepted : .typed)
-    }
-
     private func takeBack(_ undone: Undone) {
         guard personal.shortcuts.text(undone.literal) == nil else { return }  // the letters this once; they still stand for it
         editor.options.capitalWords.remove(Normaliser.normalise(undone.literal))
         if !editor.isPrivate { personal.block(undone.literal, undone.corrected) }
+    }
+}
+
+extension PersonalStore {
+    /// Learns a word that the writer has left standing.
+    func learn(_ finished: FinishedWord, _ form: TextForm) {
+        let text = Normaliser.normalise(finished.context + finished.word)
+        let tokens = form.encodeTokens(text).map { TextForm.splitMarks($0).1 }
+        guard let last = tokens.last else { return }
+        learn([last], after: Array(tokens.dropLast()), source: finished.isMeant ? .accepted : .typed)
     }
 }

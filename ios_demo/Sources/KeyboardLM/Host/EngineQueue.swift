@@ -1,45 +1,167 @@
 import Foundation
 
-/// Owns everything that is not `Sendable` and answers off the main thread, one request after another.
+/// Owns everything that is not `Sendable` - network, suggester, store - and answers off the main thread, one request after another.
 ///
 /// A serial queue and not an actor: inside an actor an `await` lets a second prediction in, which is undefined for one state of
-/// a network. A request that is no longer the newest when its turn comes is dropped.
+/// a network. One a process: several controllers may be alive at once. A request that is no longer the newest when its turn comes
+/// is dropped.
 package final class EngineQueue: @unchecked Sendable {
+    /// What answers, once it is opened.
+    package struct Opened {
+        let suggester: Suggester
+        let store: PersonalStore
+        let cost: CallCost
+        let budgetMs: Double
+        let editor: EditorOptions
+        /// One line where something is missing that a keyboard can do without.
+        let problem: String?
+
+        package init(
+            _ suggester: Suggester, _ store: PersonalStore, cost: CallCost, budgetMs: Double = CallCost.budgetMs,
+            editor: EditorOptions, problem: String? = nil
+        ) {
+            (self.suggester, self.store, self.cost) = (suggester, store, cost)
+            (self.budgetMs, self.editor, self.problem) = (budgetMs, editor, problem)
+        }
+    }
+
+    /// What opening has come to, for the main thread.
+    package struct State: Sendable {
+        package let problem: String?
+        /// The words that get a capital when they are finished, without those whose capital was taken back; nil for no engine.
+        package let capitalWords: Set<CodePoints>?
+    }
+
     private let queue = DispatchQueue(label: "keyboard-lm.engine", qos: .userInteractive)
-    private let lock = NSLock()
-    private var newest = 0  // guarded by `lock`
-    private var predictor: Result<Predictor, any Error>?  // touched on `queue` alone
+    private let condition = NSCondition()
+    private var newest = 0  // guarded by `condition`
+    private var finished: (ticket: Int, answer: Answer)?  // guarded by `condition`
+    private var opened: Opened?  // touched on `queue` alone
 
     package init() {}
 
-    /// Loads the model, so that the first answer is not late.
-    package func load(_ make: @escaping @Sendable () throws -> Predictor, done: @escaping @Sendable (String?) -> Void) {
+    /// Opens the engine if that has not been done, and tells what came of it.
+    package func open(_ make: @escaping @Sendable () throws -> Opened, done: @escaping @Sendable (State) -> Void) {
         queue.async {
-            let made = Result { try make() }
-            self.predictor = made
-            done(made.errorDescription)
+            do {
+                let opened = try self.opened ?? make()
+                self.opened = opened
+                let kept = opened.editor.capitalWords.filter { !opened.store.isBlocked($0, TextForm.capitalise($0)) }
+                done(State(problem: opened.problem ?? opened.store.warnings.last, capitalWords: kept))
+            } catch {
+                done(State(problem: "\(error)", capitalWords: nil))
+            }
         }
     }
 
-    /// Answers with the bar for a text, on some thread; not at all where a newer request has come meanwhile.
-    package func suggest(_ text: String, revision: Int, done: @escaping @Sendable ([Suggestion], Int) -> Void) {
-        lock.withLock { newest = max(newest, revision) }
+    /// Answers with the bar for a field, on some thread; not at all where a newer request has come meanwhile.
+    ///
+    /// - Returns: a ticket to `wait` with.
+    package func answer(_ request: Request, done: @escaping @Sendable (Answer) -> Void) -> Int {
+        let ticket = condition.withLock {
+            newest += 1
+            return newest
+        }
         queue.async {
-            guard self.lock.withLock({ self.newest == revision }) else { return }
-            guard case .success(let predictor)? = self.predictor else { return done([], revision) }
-            done((try? predictor.suggest(text)) ?? [], revision)
+            guard !self.isStale(ticket), let opened = self.opened else { return }
+            let turn = Turn(cost: opened.cost, budgetMs: opened.budgetMs, isStale: { self.isStale(ticket) })
+            let answer = Self.answer(opened, request, turn)
+            self.condition.withLock {
+                self.finished = (ticket, answer)
+                self.condition.broadcast()
+            }
+            done(answer)
+        }
+        return ticket
+    }
+
+    /// Waits a bounded time for an answer; nil where it is not there by then.
+    package func wait(for ticket: Int, atMostMs: Double) -> Answer? {
+        let deadline = Date(timeIntervalSinceNow: atMostMs / 1000)
+        return condition.withLock {
+            while finished?.ticket != ticket {
+                guard condition.wait(until: deadline) else { break }
+            }
+            return finished?.ticket == ticket ? finished?.answer : nil
         }
     }
 
-    /// Drops the model; a suspended keyboard is judged by its memory when it wakes.
-    package func unload() {
-        queue.async { self.predictor = nil }
+    /// Learns words that the writer has left standing.
+    package func learn(_ words: [FinishedWord]) {
+        guard !words.isEmpty else { return }
+        queue.async {
+            guard let opened = self.opened else { return }
+            for word in words { opened.store.learn(word, opened.suggester.form) }
+        }
+    }
+
+    /// Remembers that a correction was taken back.
+    package func takeBack(_ undone: Undone) {
+        queue.async {
+            guard let store = self.opened?.store, store.shortcuts.text(undone.literal) == nil else { return }
+            store.block(undone.literal, undone.corrected)
+        }
+    }
+
+    /// Brings what was learned into its file and drops what the network has computed: a suspended keyboard may be killed, and is
+    /// judged by its memory when it wakes.
+    package func sleep() {
+        queue.async {
+            self.opened?.suggester.forget()
+            self.opened?.store.checkpoint()
+        }
+    }
+
+    private func isStale(_ ticket: Int) -> Bool { condition.withLock { newest != ticket } }
+
+    private static func answer(_ opened: Opened, _ request: Request, _ turn: Turn) -> Answer {
+        if let answer = try? opened.suggester.answer(request, turn) { return answer }
+        opened.suggester.forget()  // the network has failed: the bar without it
+        return (try? opened.suggester.answer(request, .noCalls()))
+            ?? Answer(stage: .personalAndLexicon, revision: request.revision)
     }
 }
 
-extension Result {
-    fileprivate var errorDescription: String? {
-        if case .failure(let error) = self { return "\(error)" }
-        return nil
+extension EngineQueue.Opened {
+    /// Opens a keyboard's files. Without a network that can be read, lexicon and what was learned make the bar.
+    ///
+    /// - Throws: `KeyboardLMError` where there are no words either: then the keyboard only types.
+    package init(_ files: KeyboardFiles, options: SessionOptions) throws {
+        let engine = try KeyboardEngine(files, options: options), known = engine.parts.language.lexicon.isKnown
+        var problem: String?
+        let backend: any Backend
+        do {
+            backend = try CPUBackend(folder: files.model, threads: options.numThreads)
+        } catch {
+            problem = "\(error)"
+            backend = NoBackend(vocabularySize: engine.parts.tokenizer.vocabularySize)
+        }
+        let store: PersonalStore
+        do {
+            store = try PersonalStore(path: options.personal, knows: known)
+        } catch {
+            problem = problem ?? "\(error)"
+            store = try PersonalStore(path: nil, knows: known)
+        }
+        self.init(
+            try Suggester(backend, engine.parts, personal: store), store, cost: try engine.cost(options.device),
+            budgetMs: backend is NoBackend ? 0 : options.budgetMs, editor: engine.pack.editor, problem: problem)
     }
+}
+
+/// Stands where a network is missing; nobody has the budget to ask it.
+private final class NoBackend: Backend {
+    let length = 0
+    let capacity = 1024
+    let maxContextLength = 1024
+    let vocabularySize: Int
+
+    init(vocabularySize: Int) { self.vocabularySize = vocabularySize }
+
+    func prefill(_ ids: [Int]) throws -> [Float] { throw KeyboardLMError("there is no model; export it again") }
+    func decode(_ ids: [Int]) throws -> [Float] { throw KeyboardLMError("there is no model; export it again") }
+    func scoreTree(_ ids: [Int], parents: [Int]) throws -> [[Float]] {
+        throw KeyboardLMError("there is no model; export it again")
+    }
+    func rewind(_ length: Int) {}
 }

@@ -2,15 +2,22 @@ import Foundation
 
 /// A keyboard over the field of another app: keys in, edits to the host out, a bar that comes when it is ready.
 ///
-/// A letter is inserted before anything is computed. The editor's text is right as long as what the host shows is an end of it;
-/// before an edit deletes, the host has to show what goes.
+/// A letter is inserted before anything is computed; a key that ends a word waits a bounded time for the word's bar, and corrects
+/// or does not. The editor's text is right as long as what the host shows is an end of it; before an edit deletes, the host has to
+/// show what goes.
 @MainActor
 public final class KeyboardController {
     /// What the bar shows.
     public struct Bar: Equatable, Sendable {
-        public var words: [String] = []
+        public var slots: [Slot] = []
+        public var ghost: Ghost?
         /// Of what field the words are; the host has to agree before one is accepted.
         public var revision = -1
+
+        /// The words as the bar writes them: what was typed stands in quotes.
+        public var words: [String] {
+            slots.map { $0.kind == .literal ? "\u{201C}\($0.text)\u{201D}" : $0.text.string }
+        }
     }
 
     public private(set) var bar = Bar()
@@ -18,8 +25,7 @@ public final class KeyboardController {
     public private(set) var problem: String?
     /// Called after the bar, the shift key or the problem has changed.
     public var onChange: () -> Void = {}
-    /// Edits that were not made because the host did not show what was to go.
-    public private(set) var numRefused = 0
+    public private(set) var statistics = Statistics()
 
     public var shift: Shift { editor.shift }
     public var text: String { editor.text.string }
@@ -27,7 +33,11 @@ public final class KeyboardController {
     private unowned let host: any HostField
     private let editor: Editor
     private let queue: EngineQueue
-    private let capitalWords: Set<CodePoints>
+    private let mostWaitMs: Double
+    private var capitalWords: Set<CodePoints>
+    private var hasEngine = false
+    private var shown = Answer(revision: -1)
+    private var ticket = 0
     private var revision = 0
     private var identifier: String?
     private var isSuspect = false  // the host has contradicted itself: nothing is replaced until it has agreed once
@@ -39,20 +49,41 @@ public final class KeyboardController {
     /// - Parameters:
     ///   - host: the field; it has to live as long as the controller.
     ///   - pack: layouts and rules.
-    ///   - model: a folder with the network, or nil for a keyboard that only types.
-    public init(host: any HostField, pack: Pack?, model: URL?) {
-        self.host = host
-        queue = EngineQueue()
-        editor = Editor(options: pack?.editor ?? EditorOptions())
-        capitalWords = editor.options.capitalWords
-        guard let model else { return }
-        queue.load({ try Predictor(folder: model) }) { problem in
-            Task { @MainActor [weak self] in self?.loaded(problem) }
+    ///   - files: of the engine, or nil for a keyboard that only types.
+    ///   - options: what for, the personal file among them.
+    public convenience init(
+        host: any HostField, pack: Pack?, files: KeyboardFiles?, options: SessionOptions = SessionOptions()
+    ) {
+        var open: (@Sendable () throws -> EngineQueue.Opened)?
+        if let files { open = { try EngineQueue.Opened(files, options: options) } }
+        self.init(host: host, editor: pack?.editor ?? EditorOptions(), queue: Self.queue, open: open)
+    }
+
+    private static let queue = EngineQueue()  // one a process, whatever controllers come and go
+
+    /// - Parameters:
+    ///   - open: the engine; nil for none.
+    ///   - mostWaitMs: that a key which ends a word waits for the word's bar.
+    package init(
+        host: any HostField, editor: EditorOptions, queue: EngineQueue, mostWaitMs: Double = 8,
+        open: (@Sendable () throws -> EngineQueue.Opened)?
+    ) {
+        (self.host, self.queue, self.mostWaitMs) = (host, queue, mostWaitMs)
+        self.editor = Editor(options: editor)
+        capitalWords = editor.capitalWords
+        guard let open else { return }
+        queue.open(open) { state in
+            Task { @MainActor [weak self] in self?.opened(state) }
         }
     }
 
     /// A key was touched.
-    public func press(_ character: String, tap: Tap? = nil) { send(.typed(CodePoints(character), tap: tap)) }
+    public func press(_ character: String, tap: Tap? = nil) {
+        let begun = Turn.seconds()
+        let character = CodePoints(character)
+        send(.typed(character, tap: tap, correction: correction(before: character)))
+        statistics.add(insertMs: (Turn.seconds() - begun) * 1000)
+    }
 
     public func backspace() {
         if let selected = host.selected, !selected.isEmpty {
@@ -72,9 +103,15 @@ public final class KeyboardController {
 
     /// Puts a word of the bar into the field.
     public func accept(_ place: Int) {
-        guard bar.words.indices.contains(place), bar.revision == revision else { return }
-        let word = editor.word
-        send(.slotAccepted(CodePoints(bar.words[place]), replaced: word.isEmpty || !isCompleting ? "" : word))
+        guard bar.slots.indices.contains(place), bar.revision == revision else { return }
+        let slot = bar.slots[place]
+        send(.slotAccepted(slot.text, replaced: slot.replaced))
+    }
+
+    /// Puts the text ahead of the cursor into the field, all of it or its first word.
+    public func acceptGhost(onlyWord: Bool) {
+        guard let ghost = bar.ghost, bar.revision == revision else { return }
+        send(.ghostAccepted(ghost.text, onlyWord: onlyWord))
     }
 
     /// The host says that its text or selection is another, or that another field has the keyboard.
@@ -83,8 +120,7 @@ public final class KeyboardController {
         if host.identifier != identifier {
             identifier = host.identifier
             (isSuspect, isLate, history) = (false, false, [])
-            _ = editor.apply(.fieldStarted(CodePoints(host.before ?? ""), isPrivate: host.isPrivate))
-            changed()
+            settle(editor.apply(.fieldStarted(CodePoints(host.before ?? ""), isPrivate: host.isPrivate)), isElsewhere: true)
             return
         }
         let shown = CodePoints(host.before ?? ""), after = CodePoints(host.after ?? "")
@@ -100,32 +136,53 @@ public final class KeyboardController {
             return
         }
         isLate = false
-        _ = editor.apply(.textChanged(shown + after, cursor: shown.count))
-        changed()
+        settle(editor.apply(.textChanged(shown + after, cursor: shown.count)), isElsewhere: true)
     }
 
-    /// The keyboard goes away: the model's memory goes first.
+    /// The keyboard goes away: the last word is learned, and memory given back.
     public func disappear() {
-        _ = editor.apply(.fieldStarted())
+        queue.learn(editor.apply(.fieldStarted()).finished)
         identifier = nil
-        queue.unload()
+        shown = Answer(revision: -1)
+        queue.sleep()
+    }
+
+    private var mayCorrect: Bool { host.mayCorrect && !isSuspect }
+
+    // What the end of a word that is typed now would change; the word's bar is waited for, but not for long.
+    private func correction(before character: CodePoints) -> Correction? {
+        guard hasEngine, mayCorrect, let first = character.first, !TypingRules.isWordCharacter(first),
+            !TypingRules.isApostrophe(first), !editor.word.isEmpty
+        else { return nil }
+        if shown.revision != revision {
+            guard let answer = queue.wait(for: ticket, atMostMs: mostWaitMs) else {
+                statistics.numMissed += 1
+                return nil
+            }
+            show(answer)
+        }
+        return shown.correction
     }
 
     private func send(_ event: Event) {
         if identifier == nil { hostChanged() }
-        editor.options.capitalWords = host.mayCorrect && !isSuspect ? capitalWords : []
+        editor.options.capitalWords = mayCorrect ? capitalWords : []
         let before = editor.before, after = editor.text.suffix(from: editor.cursor)
         history = history.suffix(Self.numRemembered - 1) + [before]
         let edit = editor.apply(event)
-        if !perform(edit) {
-            numRefused += 1
+        guard perform(edit) else {
+            statistics.numRefused += 1
             isSuspect = true
             let shown = CodePoints(host.before ?? "")
             // The host is right about its own text: what it shows, and of ours what it may have cut off.
             let known = before.hasSuffix(shown) ? before : shown
             _ = editor.apply(.textChanged(known + after, cursor: known.count))
+            return settle(Edit(), isElsewhere: true)
         }
-        changed()
+        switch event {
+        case .typed, .backspaced, .shiftPressed: settle(edit, isElsewhere: false)
+        default: settle(edit, isElsewhere: true)
+        }
     }
 
     // Does to the host what an edit says; false, and nothing done, where the host does not show what goes.
@@ -147,28 +204,56 @@ public final class KeyboardController {
         return true
     }
 
-    private var isCompleting = false
-
-    private func changed() {
+    // Learns what an event has finished, and asks for the bar of the field as it stands.
+    private func settle(_ edit: Edit, isElsewhere: Bool) {
+        queue.learn(edit.finished)
+        if let undone = edit.undone {
+            capitalWords.remove(Normaliser.normalise(undone.literal))
+            if !editor.isPrivate { queue.takeBack(undone) }
+        }
         revision += 1
+        if isElsewhere { shown = Answer(revision: -1) }  // another place: nothing has to stay where it was
         bar = Bar(revision: revision)
-        isCompleting = !editor.word.isEmpty
         onChange()
-        guard !editor.isPrivate else { return }
-        queue.suggest(editor.before.string, revision: revision) { found, revision in
-            Task { @MainActor [weak self] in self?.show(found, revision) }
+        ask()
+    }
+
+    private func ask() {
+        guard hasEngine, !editor.isPrivate else { return }
+        var request = Request(editor.before)
+        (request.taps, request.shift, request.revision) = (editor.taps, editor.shift, revision)
+        request.mayCorrect = editor.wordEndsHere && mayCorrect
+        ticket = queue.answer(request) { answer in
+            Task { @MainActor [weak self] in self?.arrived(answer) }
         }
     }
 
-    private func show(_ found: [Suggestion], _ revision: Int) {
-        guard revision == self.revision else { return }  // too late: the field has moved on
-        bar = Bar(words: found.map(\.text), revision: revision)
-        isCompleting = found.first?.isCompletion ?? false
+    private func arrived(_ answer: Answer) {
+        guard answer.revision == revision, shown.revision != revision else { return }  // too late, or shown already
+        show(answer)
         onChange()
     }
 
-    private func loaded(_ problem: String?) {
-        self.problem = problem
-        changed()
+    private func show(_ answer: Answer) {
+        guard answer.revision == revision else { return }
+        statistics.add(answer)
+        var answer = answer
+        if let correction = answer.correction, !editor.allows(correction) {
+            answer.correction = nil
+            answer.slots.removeAll { $0.kind == .literal }
+        }
+        answer.slots = Answer.arranged(answer.slots, shown: shown.slots)
+        shown = answer
+        bar = Bar(slots: answer.slots, ghost: answer.ghost, revision: revision)
+    }
+
+    private func opened(_ state: EngineQueue.State) {
+        problem = state.problem
+        if let words = state.capitalWords {
+            hasEngine = true
+            capitalWords = words
+        }
+        onChange()
+        ask()
     }
 }

@@ -14,7 +14,7 @@ struct ContentView: View {
                     TextField("Hold the globe key and choose keyboard-lm", text: $text, axis: .vertical)
                 }
                 Section("Privacy") {
-                    Text("The keyboard asks for no Full Access: iOS itself lets nothing leave it. What you type is not stored.")
+                    Text("The keyboard asks for no Full Access: iOS itself lets nothing leave it. Words are learned on this phone only.")
                 }
             }
             .navigationTitle("keyboard-lm")

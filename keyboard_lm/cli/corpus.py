@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keyboard_lm.cli.table import format_table
 from keyboard_lm.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from keyboard_lm_training.corpus.recipe import Recipe
     from keyboard_lm_training.corpus.shards import CorpusManifest
 
 
 @click.command("corpus")
 @click.argument("inputs", nargs=-1)
-@click.option("--output", "-o", required=True, help="Folder or URL (s3://...) to make.")
+@click.option("--output", "-o", help="Folder or URL (s3://...) to make.")
 @click.option("--recipe", "recipe_name", help="A recipe file, or one that ships: keyboard, openelm.")
 @click.option("--data-dir", default="", help="Folder or URL where relative paths start.")
 @click.option("--vocab-size", type=int, help="Pieces of the tokenizer.  [default: the recipe's; 8192 without one]")
@@ -31,10 +33,19 @@ if TYPE_CHECKING:
 @click.option("--rank", type=int, help="Which of --of runs of the same command this is, from 0.")
 @click.option("--of", "num_ranks", type=click.IntRange(min=1), help="How many runs share the work, and the storage.")
 @click.option("--restart", is_flag=True, help="Throw away what an unfinished run of other text or another recipe did.")
+@click.option("--dry-run", is_flag=True, help="Make nothing: say what bytes, core hours and machines it would take.")
+@click.option("--machine-cores", type=click.IntRange(min=1), default=64, help="For --dry-run.", show_default=True)
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=24.0,
+    help="For --dry-run: when it has to be done.",
+    show_default=True,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     inputs: tuple[str, ...],
-    output: str,
+    output: str | None,
     recipe_name: str | None,
     data_dir: str,
     vocab_size: int | None,
@@ -45,6 +56,9 @@ def command(
     rank: int | None,
     num_ranks: int | None,
     restart: bool,
+    dry_run: bool,
+    machine_cores: int,
+    hours: float,
     as_json: bool,
 ) -> None:
     """Clean, de-duplicate, split and tokenize text for training.
@@ -56,6 +70,8 @@ def command(
     A run that was stopped goes on where it stopped. The corpus is the same bytes with any number of --workers, with
     --ray, and from several runs with --rank I --of N on machines that share the output's storage.
     """
+    if output is None and not dry_run:
+        raise click.UsageError("say where to make it: --output FOLDER")
     if bool(inputs) == bool(recipe_name):
         raise click.UsageError("give either INPUTS or --recipe")
     if vocab_size is not None and tokenizer_dir is not None:
@@ -75,12 +91,44 @@ def command(
     if max_documents is not None:
         limited = (dataclasses.replace(source, max_documents=max_documents) for source in recipe.sources)
         recipe = dataclasses.replace(recipe, sources=tuple(limited))
+    if dry_run:
+        _print_estimate(recipe, data_dir, machine_cores, hours, as_json)
+        return
+    assert output is not None
     num_workers = 1 if num_ranks else workers or os.cpu_count() or 1
     options = CorpusOptions(data_dir, tokenizer_dir, num_workers, ray or "", rank or 0, num_ranks or 1, restart)
     with _progress_bars() as on_progress:
         manifest = build_corpus(recipe, output, options, on_progress)
     summary = _summary(manifest, output)
     click.echo(json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary))
+
+
+def _print_estimate(recipe: Recipe, data_dir: str, machine_cores: int, hours: float, as_json: bool) -> None:
+    from keyboard_lm_training.corpus.estimate import estimate_corpus
+
+    found = estimate_corpus(recipe, data_dir, machine_cores, hours)
+    if as_json:
+        values = dataclasses.asdict(found)
+        for row, source in zip(values["sources"], found.sources, strict=True):
+            row["core_hours"] = source.core_hours
+        click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    rows = [["source", "text GB", "to fetch GB", "core hours", "basis", "read from"]]
+    rows += [
+        [s.name, _figure(s.text_bytes / 1e9), _figure(s.fetched_bytes / 1e9), _figure(s.core_hours), s.basis, s.step]
+        for s in found.sources
+    ]
+    text, fetched = (sum(getattr(s, name) for s in found.sources) / 1e9 for name in ("text_bytes", "fetched_bytes"))
+    rows.append(["all", _figure(text), _figure(fetched), _figure(found.core_hours), "", ""])
+    click.echo(format_table(rows))
+    click.echo(
+        f"parts: {found.num_parts:,}; storage while it is made: {_figure(found.work_bytes / 1e9)} GB;"
+        f" machines of {found.machine_cores} cores, to be done in {found.hours:g} hours: {found.machines:,}"
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
 
 
 @contextmanager

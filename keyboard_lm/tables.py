@@ -6,7 +6,8 @@ import dataclasses
 import math
 import tomllib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from keyboard_lm.errors import ConfigError
@@ -71,7 +72,7 @@ def fitting_fields(
         return {}
     skipped = frozenset(skip)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init and field.name not in skipped}
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable; mypy says otherwise of type[Any]
     found = {}
     for name, value in values.items():
         if name not in fields:
@@ -86,6 +87,11 @@ def fitting_fields(
         if field.default is field.default_factory is dataclasses.MISSING and field.name not in values
     ]
     return found
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fitting(value: object, kind: Any) -> Any:

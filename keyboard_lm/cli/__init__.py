@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -103,6 +104,7 @@ def run() -> None:
     is_brief = sys.argv[1:2] == ["suggest"]
     if is_brief:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads that nothing here uses
+        gc.set_threshold(100_000)  # tables of a hundred thousand entries are made, and none of them is garbage
     status: int | str | None = 0
     try:
         main()

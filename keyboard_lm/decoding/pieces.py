@@ -38,7 +38,7 @@ class PieceSet:
     """
 
     def __init__(self, pieces: Iterable[tuple[int, str, bool]]) -> None:
-        rows = sorted((fold(text), text, piece_id, begins) for piece_id, text, begins in pieces)
+        rows = sorted([(fold(text), text, piece_id, begins) for piece_id, text, begins in pieces])
         keys, texts, ids, begins = zip(*rows, strict=True) if rows else ((), (), (), ())
         self.keys: tuple[str, ...] = keys
         self.texts: tuple[str, ...] = texts
@@ -124,18 +124,21 @@ class PieceTable:
         self.shows_ends = not tokenizer.is_prefix_space
         if not self.shows_ends:
             finishing.append((tokenizer.vocab_size, "", False))
+        shows_ends = self.shows_ends
+        ends = [piece.endswith(WORD_END) for piece in tokenizer.pieces]
         for piece_id, piece in enumerate(tokenizer.pieces):
-            text = piece.removesuffix(WORD_END) if self.shows_ends else piece.removeprefix(META_SPACE)
-            if piece_id in skipped or (text and not is_word_part(text)) or (META_SPACE in text and not self.shows_ends):
+            text = piece.removesuffix(WORD_END) if shows_ends else piece.removeprefix(META_SPACE)
+            is_plain = text.isalpha()  # most are
+            if piece_id in skipped or not (is_plain or not text or is_word_part(text)):
                 continue
-            if not self.shows_ends:
-                open_ended.append((piece_id, text, text[:1] not in _NEVER_FIRST))
-            elif len(text) == len(piece):
+            if not shows_ends:
+                if META_SPACE not in text:
+                    open_ended.append((piece_id, text, text[:1] not in _NEVER_FIRST))
+            elif not ends[piece_id]:
                 open_ended.append((piece_id, text, text[0] not in _NEVER_FIRST))
-            elif not text or text[-1] not in _NEVER_LAST:
+            elif is_plain or not text or text[-1] not in _NEVER_LAST:
                 finishing.append((piece_id, text, is_word(text)))
         self.ends, self.opens = PieceSet(finishing), PieceSet(open_ended)
-        ends = [piece.endswith(WORD_END) for piece in tokenizer.pieces]
         self.ends_token: NDArray[np.bool_] = np.array(ends)
         self.ends_token[tokenizer.eos_id] = True
         self.byte_ids = np.full(256, -1, np.intp)

@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,15 @@ class Checkpoint:
 
         Raises: as `read_file` does.
         """
-        self.read_file(name)
-        return self.folder / name
+        if name not in self.files:
+            raise CheckpointError(f"{self.folder} has no {name}")
+        path = self.folder / name
+        try:
+            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                _check_content(path, content, self.files[name])
+        except (OSError, ValueError):  # an empty file cannot be mapped
+            self.read_file(name)
+        return path
 
     def weights(self) -> Weights:
         """Return the weights by tensor name.
@@ -258,13 +266,17 @@ def _check_file(folder: Path, name: str, expected: tuple[int, str]) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); restore the checkpoint") from None
+    _check_content(path, content, expected)
+    return content
+
+
+def _check_content(path: Path, content: bytes | mmap, expected: tuple[int, str]) -> None:
     if len(content) != expected[0]:
         raise CheckpointError(
             f"{path}: {len(content)} bytes, expected {expected[0]}; the file is truncated or replaced"
         )
     if hashlib.sha256(content).hexdigest() != expected[1]:
         raise CheckpointError(f"{path}: does not match its digest; it is damaged or belongs to another model")
-    return content
 
 
 def _digest(config: ModelConfig, tokenizer: Tokenizer, weights_sha: str) -> str:

@@ -111,9 +111,8 @@ class Tokenizer:
     def control_ids(self) -> frozenset[int]:
         """Ids that stand for no text: ``<s>``, ``</s>``, ``<unk>`` and unused ones."""
         sp = self._pieces
-        return frozenset(
-            i for i in range(self.vocab_size) if sp.IsControl(i) or sp.IsUnknown(i) or sp.IsUnused(i)
-        )  # fmt: skip
+        unknown = {sp.unk_id()} if sp.unk_id() >= 0 else set()  # a model has one at most
+        return frozenset(unknown.union(i for i in range(self.vocab_size) if sp.IsControl(i) or sp.IsUnused(i)))
 
     @cached_property
     def is_prefix_space(self) -> bool:

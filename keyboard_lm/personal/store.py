@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Literal, TypeVar
 
-from keyboard_lm.personal import archive, counts
+from keyboard_lm.personal import counts
 from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
 from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
 from keyboard_lm.personal.shortcuts import Shortcuts
@@ -366,6 +366,8 @@ class PersonalStore:
         Raises:
             PersonalStoreError: the file cannot be written.
         """
+        from keyboard_lm.personal import archive  # which typing does without
+
         rows = self._file.write(lambda connection: archive.rows(connection, self.options.half_life_words))
         archive.save(path, rows)
 
@@ -375,6 +377,8 @@ class PersonalStore:
         Raises:
             PersonalStoreError: the file cannot be read or is no export; nothing was added.
         """
+        from keyboard_lm.personal import archive
+
         rows = archive.load(path)
 
         def change(connection: Connection) -> None:

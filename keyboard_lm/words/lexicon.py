@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 from importlib import resources
 from itertools import repeat
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ ROOT = 0
 MAX_FREQUENCY = 255
 OFFENSIVE, HIDDEN, MISWRITTEN = 1, 2, 4  # bits of an entry's flags
 _COLUMNS = ("letters", "num_children", "num_entries", "capitals", "frequencies", "flags")  # of the file
+_BEST = "best_frequency"  # a column that follows from the others; files without it can be read
+_NAMES = ("alphabet", *_COLUMNS, _BEST)
 _MAX_LETTERS = 64  # of a word: its capitals are the bits of one integer
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
@@ -64,6 +66,7 @@ class Lexicon:
         capitals: which letters of each entry are capitals, lowest bit first, (E,).
         frequencies: of each entry, 0 to 255, (E,).
         flags: `OFFENSIVE`, `HIDDEN` and `MISWRITTEN` of each entry, (E,).
+        best_frequency: see below; None to find it out, which takes as long as all else.
 
     Attributes:
         first_child: the children of node n are ``first_child[n]`` to ``first_child[n + 1]``, (N + 1,).
@@ -83,6 +86,7 @@ class Lexicon:
         capitals: NDArray[np.uint64],
         frequencies: NDArray[np.uint8],
         flags: NDArray[np.uint8],
+        best_frequency: NDArray[np.uint8] | None = None,
     ) -> None:
         if not len(letters) == len(num_children) == len(num_entries) == int(num_children.sum(dtype=np.int64)) + 1:
             raise ConfigError("the lexicon's nodes do not make a tree; build the file again")
@@ -93,7 +97,9 @@ class Lexicon:
         self.capitals, self.frequencies, self.flags = capitals, frequencies, flags
         self.first_child = _firsts(num_children, 1)
         self.first_entry = _firsts(num_entries, 0)
-        self.best_frequency = self._best_frequencies()
+        if best_frequency is not None and len(best_frequency) != len(letters):
+            raise ConfigError("the lexicon's columns are of different lengths; build the file again")
+        self.best_frequency = self._best_frequencies() if best_frequency is None else best_frequency
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
         # One element of an array costs several times as much as one of these.
         self._letters = letters.tobytes()
@@ -203,12 +209,22 @@ class Lexicon:
         return best
 
     def to_bytes(self) -> bytes:
-        """Return the file that `read_lexicon` reads."""
+        """Return the file that `read_lexicon` reads.
+
+        An archive of arrays as `numpy.savez` writes it, the same bytes every time. Only the capitals, most of which
+        are none, are compressed: a keyboard is opened more often than a lexicon is sent somewhere uncompressed.
+        """
         sizes = (np.diff(first).astype(np.uint8) for first in (self.first_child, self.first_entry))
         columns: list[Any] = [self.letters, *sizes, self.capitals, self.frequencies, self.flags]
         alphabet = np.frombuffer(self.alphabet.encode(), np.uint8)
+        named = {"alphabet": alphabet, **dict(zip(_COLUMNS, columns, strict=True)), _BEST: self.best_frequency}
         file = io.BytesIO()
-        np.savez_compressed(file, alphabet=alphabet, **dict(zip(_COLUMNS, columns, strict=True)))
+        with ZipFile(file, "w") as archive:
+            for name, column in named.items():
+                content = io.BytesIO()
+                np.save(content, np.ascontiguousarray(column), allow_pickle=False)
+                method = ZIP_DEFLATED if name == "capitals" else ZIP_STORED
+                archive.writestr(ZipInfo(f"{name}.npy"), content.getvalue(), method)
         return file.getvalue()
 
 
@@ -268,7 +284,8 @@ def read_lexicon(content: bytes) -> Lexicon:
     """
     try:
         with np.load(io.BytesIO(content)) as arrays:
-            return Lexicon(arrays["alphabet"].tobytes().decode(), *(arrays[name] for name in _COLUMNS))
+            alphabet, *columns = (arrays.get(name) if name == _BEST else arrays[name] for name in _NAMES)
+            return Lexicon(alphabet.tobytes().decode(), *columns)
     except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise ConfigError(f"not a lexicon ({error}); build the file again") from None
 

@@ -36,7 +36,7 @@ struct DamageTests {
         for _ in 0..<1000 {
             let other = Self.damaged(content, &numbers)
             if other == content { continue }
-            #expect(throws: KeyboardLMError.self) { try Lexicon(NSData(data: Data(other)), name: "a lexicon") }
+            #expect(throws: KeyboardLMError.self) { try Lexicon(MappedFile(copying: other), name: "a lexicon") }
         }
     }
 
@@ -50,7 +50,7 @@ struct DamageTests {
             let place = Int.random(in: 8..<content.count, using: &numbers)
             other[place] = UInt8.random(in: 0...255, using: &numbers)
             Lexicon.seal(&other)
-            guard let lexicon = try? Lexicon(NSData(data: Data(other)), name: "a lexicon") else { continue }
+            guard let lexicon = try? Lexicon(MappedFile(copying: other), name: "a lexicon") else { continue }
             for entry in 0..<lexicon.count { _ = lexicon.isKnown(lexicon.text(entry)) }
             _ = lexicon.frequentWords("", limit: 10)
             let layout = Layout(name: "one", rows: [.init(keys: ["a", "n", "z"], left: 0)], spaceLeft: 0, spaceWidth: 3)

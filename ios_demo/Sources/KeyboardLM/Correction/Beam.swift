@@ -1,144 +1,157 @@
 /// Hypotheses of a search through a lexicon: nodes, ascending, no two the same, and their logarithms.
 struct Beam {
-    private(set) var nodes: [Int32] = []
-    private(set) var logs: [Float] = []
+    let nodes: [Int32]
+    let logs: [Float]
 
     var count: Int { nodes.count }
+}
 
-    init() {}
-    init(node: Int, log: Float) { (nodes, logs) = ([Int32(node)], [log]) }
+/// Room for hypotheses while a step is made of them, used again for the next one.
+///
+/// A step handles some ten thousand of them: arrays that grow one by one took three times as long.
+final class BeamRoom {
+    private(set) var nodes: UnsafeMutablePointer<Int32>
+    private(set) var logs: UnsafeMutablePointer<Float>
+    var count = 0
+    private var capacity: Int
+    private var counts: [Int32] = []
 
-    /// Adds a hypothesis whose node comes behind all others'.
-    mutating func append(_ node: Int, _ log: Float) {
-        nodes.append(Int32(truncatingIfNeeded: node))
-        logs.append(log)
+    init(capacity: Int = 1024) {
+        self.capacity = capacity
+        nodes = .allocate(capacity: capacity)
+        logs = .allocate(capacity: capacity)
     }
 
-    /// Both together; of equal nodes the better.
-    func merged(with other: Beam) -> Beam {
-        if other.nodes.isEmpty { return self }
-        if nodes.isEmpty { return other }
-        var found = Beam()
-        let most = nodes.count + other.nodes.count
-        var num = 0
-        found.logs = [Float](unsafeUninitializedCapacity: most) { logs, numLogs in
-            found.nodes = [Int32](unsafeUninitializedCapacity: most) { nodes, numNodes in
-                num = merge(other, nodes, logs)
-                numNodes = num
+    deinit {
+        nodes.deallocate()
+        logs.deallocate()
+    }
+
+    /// Drops what is there and makes room for as many hypotheses.
+    func clear(room: Int) {
+        count = 0
+        if room <= capacity { return }
+        nodes.deallocate()
+        logs.deallocate()
+        capacity = max(room, 2 * capacity)
+        nodes = .allocate(capacity: capacity)
+        logs = .allocate(capacity: capacity)
+    }
+
+    func fill(with beam: Beam) {
+        clear(room: beam.count)
+        for place in 0..<beam.count { (nodes[place], logs[place]) = (beam.nodes[place], beam.logs[place]) }
+        count = beam.count
+    }
+
+    func beam() -> Beam {
+        Beam(
+            nodes: Array(UnsafeBufferPointer(start: nodes, count: count)),
+            logs: Array(UnsafeBufferPointer(start: logs, count: count)))
+    }
+
+    /// Takes the hypotheses of two others, each ascending; of equal nodes the better.
+    func merge(_ a: BeamRoom, _ b: BeamRoom) {
+        clear(room: a.count + b.count)
+        let (nodes, logs, aNodes, aLogs, bNodes, bLogs) = (self.nodes, self.logs, a.nodes, a.logs, b.nodes, b.logs)
+        let (aEnd, bEnd) = (a.count, b.count)
+        var i = 0, j = 0, num = 0
+        while i < aEnd && j < bEnd {
+            let (one, other) = (aNodes[i], bNodes[j])
+            let (log, otherLog) = (aLogs[i], bLogs[j])
+            nodes[num] = min(one, other)
+            logs[num] = one < other ? log : one > other ? otherLog : max(log, otherLog)
+            i += one <= other ? 1 : 0
+            j += other <= one ? 1 : 0
+            num += 1
+        }
+        while i < aEnd {
+            (nodes[num], logs[num]) = (aNodes[i], aLogs[i])
+            i += 1
+            num += 1
+        }
+        while j < bEnd {
+            (nodes[num], logs[num]) = (bNodes[j], bLogs[j])
+            j += 1
+            num += 1
+        }
+        count = num
+    }
+
+    /// Takes hypotheses in any order, nodes more than once among them; of equal nodes the best.
+    func take(_ found: inout [(node: Int32, log: Float)]) {
+        found.sort { ($0.node, -$0.log) < ($1.node, -$1.log) }
+        clear(room: found.count)
+        for (node, log) in found where count == 0 || nodes[count - 1] != node {
+            (nodes[count], logs[count]) = (node, log)
+            count += 1
+        }
+    }
+
+    /// Keeps the `most` hypotheses of the highest ranks, of equal ones the first.
+    ///
+    /// Ranks are counted into bins first, so that only those of one bin have to be put in order.
+    /// - Parameter ranks: of each hypothesis, 0 or below.
+    func keep(_ most: Int, _ ranks: UnsafePointer<Float>) {
+        if count <= most { return }
+        let bins = Self.numBins
+        if counts.isEmpty { counts = [Int32](repeating: 0, count: bins) }
+        var least: Float = 0, numEqual = 0
+        counts.withUnsafeMutableBufferPointer { counts in
+            counts.update(repeating: 0)
+            for place in 0..<count { counts[Self.bin(ranks[place])] += 1 }
+            var bin = 0, above = 0
+            while above + Int(counts[bin]) < most {
+                above += Int(counts[bin])
+                bin += 1
             }
-            numLogs = num
+            var inBin: [Float] = []
+            inBin.reserveCapacity(Int(counts[bin]))
+            for place in 0..<count where Self.bin(ranks[place]) == bin { inBin.append(ranks[place]) }
+            inBin.sort(by: >)
+            least = inBin[most - above - 1]
+            numEqual = most - above - inBin.prefix { $0 > least }.count
         }
-        return found
-    }
-
-    private func merge(
-        _ other: Beam, _ into: UnsafeMutableBufferPointer<Int32>, _ intoLogs: UnsafeMutableBufferPointer<Float>
-    ) -> Int {
-        nodes.withUnsafeBufferPointer { a in
-            other.nodes.withUnsafeBufferPointer { b in
-                logs.withUnsafeBufferPointer { aLogs in
-                    other.logs.withUnsafeBufferPointer { bLogs in
-                        var i = 0, j = 0, num = 0
-                        while i < a.count && j < b.count {
-                            if a[i] < b[j] {
-                                (into[num], intoLogs[num]) = (a[i], aLogs[i])
-                                i += 1
-                            } else if a[i] > b[j] {
-                                (into[num], intoLogs[num]) = (b[j], bLogs[j])
-                                j += 1
-                            } else {
-                                (into[num], intoLogs[num]) = (a[i], max(aLogs[i], bLogs[j]))
-                                i += 1
-                                j += 1
-                            }
-                            num += 1
-                        }
-                        while i < a.count {
-                            (into[num], intoLogs[num]) = (a[i], aLogs[i])
-                            i += 1
-                            num += 1
-                        }
-                        while j < b.count {
-                            (into[num], intoLogs[num]) = (b[j], bLogs[j])
-                            j += 1
-                            num += 1
-                        }
-                        return num
-                    }
-                }
+        var kept = 0
+        for place in 0..<count {
+            (nodes[kept], logs[kept]) = (nodes[place], logs[place])
+            let rank = ranks[place]
+            if rank == least {
+                kept += numEqual > 0 ? 1 : 0
+                numEqual -= 1
+            } else {
+                kept += rank > least ? 1 : 0
             }
         }
+        count = kept
     }
 
-    /// The hypotheses at some places, ascending.
-    func at(_ places: [Int]) -> Beam {
-        var found = Beam()
-        found.nodes = places.map { nodes[$0] }
-        found.logs = places.map { logs[$0] }
-        return found
-    }
+    private static let numBins = 2048
 
-    /// Hypotheses in any order, nodes more than once among them; of equal nodes the best.
-    static func sorted(_ found: [(node: Int32, log: Float)]) -> Beam {
-        var beam = Beam()
-        for (node, log) in found.sorted(by: { ($0.node, -$0.log) < ($1.node, -$1.log) }) where beam.nodes.last != node {
-            beam.nodes.append(node)
-            beam.logs.append(log)
+    // A bin for a rank, the lower the rank the higher.
+    private static func bin(_ rank: Float) -> Int { Int(min(max(rank * -32, 0), Float(numBins - 1))) }
+}
+
+/// The places of the `count` highest ranks, the highest first; of equal ones those that come first.
+package func bestFirst(_ count: Int, of num: Int, _ rank: (Int) -> Float) -> [Int] {
+    var places: [Int] = [], ranks: [Float] = []
+    for place in 0..<num {
+        let value = rank(place)
+        if places.count == count {
+            guard let last = ranks.last, value > last else { continue }
+            places.removeLast()
+            ranks.removeLast()
         }
-        return beam
+        var at = ranks.count
+        while at > 0, ranks[at - 1] < value { at -= 1 }
+        places.insert(place, at: at)
+        ranks.insert(value, at: at)
     }
+    return places
 }
 
 /// Where the `count` largest values are, in ascending order of places; of equal ones the first.
 package func bestPlaces(_ values: [Float], _ count: Int) -> [Int] {
     if count >= values.count { return Array(values.indices) }
-    if count <= 0 { return [] }
-    let least = nthLargest(values, count)
-    var numEqual = count - values.reduce(into: 0) { $0 += $1 > least ? 1 : 0 }
-    var places: [Int] = []
-    places.reserveCapacity(count)
-    for (place, value) in values.enumerated() {
-        if value > least {
-            places.append(place)
-        } else if value == least && numEqual > 0 {
-            places.append(place)
-            numEqual -= 1
-        }
-    }
-    return places
-}
-
-// The value that `count - 1` others are at least as large as: Hoare's selection, on a copy.
-private func nthLargest(_ values: [Float], _ count: Int) -> Float {
-    var copy = values
-    return copy.withUnsafeMutableBufferPointer { v in
-        let wanted = count - 1
-        var low = 0, high = v.count - 1
-        while low < high {
-            let middle = low + (high - low) / 2
-            // The median of three, against beams that are in order.
-            if v[middle] > v[low] { v.swapAt(middle, low) }
-            if v[high] > v[low] { v.swapAt(high, low) }
-            if v[high] > v[middle] { v.swapAt(high, middle) }
-            let pivot = v[middle]
-            var i = low, j = high
-            while i <= j {
-                while v[i] > pivot { i += 1 }
-                while v[j] < pivot { j -= 1 }
-                if i <= j {
-                    v.swapAt(i, j)
-                    i += 1
-                    j -= 1
-                }
-            }
-            if wanted <= j {
-                high = j
-            } else if wanted >= i {
-                low = i
-            } else {
-                break
-            }
-        }
-        return v[wanted]
-    }
+    return bestFirst(count, of: values.count) { values[$0] }.sorted()
 }

@@ -51,8 +51,11 @@ package final class CandidateSearch {
     private let promiseOf: [Float]
     private let margin: Float
     private let maxSteps: Int
+    private let omission: [Float]
     private var numSteps = 0
-    private var begun = Step(Beam(), nil)
+    private var begun = Step(Beam(nodes: [], logs: []), nil)
+    private var made = BeamRoom(), added = BeamRoom(), merged = BeamRoom()  // what a step is made in
+    private var ranks: [Float] = []
 
     /// - Parameters:
     ///   - channel: over the lexicon's alphabet.
@@ -62,7 +65,9 @@ package final class CandidateSearch {
         margin = Float(-options.margin)
         logOf = (0...Lexicon.maxFrequency).map { Float($0 - Lexicon.maxFrequency) * Float(options.natsPerStep) }
         promiseOf = logOf.map { $0 * Float(options.frequencyWeight) }
-        begun = Step(withOmissions(Beam(node: Lexicon.root, log: 0)), nil)
+        omission = channel.omission
+        made.fill(with: Beam(nodes: [Int32(Lexicon.root)], logs: [0]))
+        begun = Step(withOmissions(), nil)
     }
 
     /// Drops the beginnings that are remembered.
@@ -92,8 +97,7 @@ package final class CandidateSearch {
     ) -> [(prefix: CodePoints, logLikelihood: Double)] {
         let folded = Case.fold(typed), step = after(folded, taps)
         if let known = step.beginnings[count] { return known }
-        let ranks = zip(step.beam.logs, step.beam.nodes).map { $0 + promise($1) }
-        let best = ranks.indices.sorted { (-ranks[$0], $0) < (-ranks[$1], $1) }.prefix(4 * count)
+        let best = bestFirst(4 * count, of: step.beam.count) { step.beam.logs[$0] + promise(step.beam.nodes[$0]) }
         var found: [(prefix: CodePoints, logLikelihood: Double)] = []
         for place in best where found.count < count {
             let prefix = lexicon.prefix(Int(step.beam.nodes[place]))
@@ -129,74 +133,131 @@ package final class CandidateSearch {
         let letter = typed[typed.count - 1], last = steps[steps.count - 1]
         let evidence = channel.evidence(of: letter, tap)
         let isDoubled = typed.count > 1 && typed[typed.count - 2] == letter
-        let added = isDoubled ? channel.doubled(letter, evidence.added) : evidence.added
-        var found = children(last.beam) { _, log, letter in log + evidence.hit[letter] }
-        found = found.merged(with: stayed(last.beam, added))
+        move(last.beam, into: made, evidence.hit)
+        stay(last.beam, isDoubled ? channel.doubled(letter, evidence.added) : evidence.added)
+        takeIn()
         if let before = last.last {
             let beam = steps[steps.count - 2].beam
-            found = found.merged(
-                with: children(beam) { _, log, letter in log + evidence.hit[letter] + before.brushed[letter] })
-            let swapped = children(beam) { _, log, letter in log + evidence.hit[letter] + channel.transposition }
-            found = found.merged(with: children(swapped) { _, log, letter in log + before.hit[letter] })
+            move(beam, into: added, evidence.hit, before.brushed)
+            takeIn()
+            let swap = [Float](repeating: channel.transposition, count: channel.size)
+            move(beam, into: merged, evidence.hit, swap)
+            let swapped = merged.beam()
+            move(swapped, into: added, before.hit)
+            takeIn()
         }
-        found = found.merged(with: respelt(typed, steps))
-        return Step(withOmissions(pruned(found)), evidence)
+        var respelt = self.respelt(typed, steps)
+        if !respelt.isEmpty {
+            added.take(&respelt)
+            takeIn()
+        }
+        prune()
+        return Step(withOmissions(), evidence)
     }
 
-    // Where the next letter can take hypotheses, as far as that is worth it.
-    @inline(__always)
-    private func children(_ beam: Beam, _ logOfChild: (_ parent: Int, _ log: Float, _ letter: Int) -> Float) -> Beam {
-        let file = lexicon.file
-        var found = Beam()
+    // Puts what has been added to what is made.
+    private func takeIn() {
+        if added.count == 0 { return }
+        merged.merge(made, added)
+        (made, merged) = (merged, made)
+    }
+
+    // Where the next letter can take hypotheses, as far as that is worth it: their logarithms and those of the letter, in turn.
+    private func move(_ beam: Beam, into room: BeamRoom, _ first: [Float], _ second: [Float]? = nil) {
+        let file = lexicon.file, margin = self.margin
+        room.clear(room: numChildren(beam))
+        let (nodes, logs, letters) = (room.nodes, room.logs, file.letters)
+        var num = 0
         for place in 0..<beam.count {
             let node = Int(beam.nodes[place]), log = beam.logs[place]
             for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
-                let moved = logOfChild(node, log, Int(file.letters[child]))
-                if moved > margin { found.append(child, moved) }
+                let letter = Int(letters[child])
+                var moved = log + first[letter]
+                if let second { moved += second[letter] }
+                nodes[num] = Int32(truncatingIfNeeded: child)
+                logs[num] = moved
+                num += moved > margin ? 1 : 0
             }
         }
-        return found
+        room.count = num
+    }
+
+    private func numChildren(_ beam: Beam) -> Int {
+        let firstChild = lexicon.file.firstChild
+        var num = 1  // one more than are kept is written
+        for node in beam.nodes { num += Int(firstChild[Int(node) + 1] - firstChild[Int(node)]) }
+        return num
     }
 
     // Hypotheses that stay where they are: a key was hit as well.
-    private func stayed(_ beam: Beam, _ added: [Float]) -> Beam {
-        var found = Beam()
+    private func stay(_ beam: Beam, _ logOf: [Float]) {
+        added.clear(room: beam.count + 1)
+        var num = 0
         for place in 0..<beam.count {
-            let log = beam.logs[place] + added[Int(lexicon.file.letters[Int(beam.nodes[place])])]
-            if log > margin { found.append(Int(beam.nodes[place]), log) }
+            let log = beam.logs[place] + logOf[Int(lexicon.file.letters[Int(beam.nodes[place])])]
+            (added.nodes[num], added.logs[num]) = (beam.nodes[place], log)
+            num += log > margin ? 1 : 0
         }
-        return found
+        added.count = num
     }
 
     // Where rules of spelling take hypotheses whose letters are at the end of what was typed.
-    private func respelt(_ typed: CodePoints, _ steps: [Step]) -> Beam {
+    private func respelt(_ typed: CodePoints, _ steps: [Step]) -> [(node: Int32, log: Float)] {
+        let letters = lexicon.file.letters
         var found: [(node: Int32, log: Float)] = []
         for count in stride(from: 1, through: min(channel.longestTyped, typed.count), by: 1) {
             guard let rules = channel.substitutions[typed.suffix(from: typed.count - count)] else { continue }
             let beam = steps[steps.count - count].beam
-            for rule in rules where !rule.atStart || count == typed.count {
-                for place in 0..<beam.count where beam.logs[place] > Self.mostErrors {
-                    var node: Int? = Int(beam.nodes[place])
-                    for number in rule.meant { node = node.flatMap { lexicon.child(of: $0, number) } }
-                    let log = beam.logs[place] + rule.logProbability
-                    if let node, log > margin { found.append((Int32(truncatingIfNeeded: node), log)) }
+            for place in 0..<beam.count where beam.logs[place] > Self.mostErrors {
+                for child in lexicon.children(of: Int(beam.nodes[place])) where rules.begin(with: letters[child]) {
+                    for rule in rules.beginning(with: letters[child]) where !rule.atStart || count == typed.count {
+                        var node = child
+                        for number in rule.meant.dropFirst() where node >= 0 { node = lexicon.child(of: node, number) ?? -1 }
+                        let log = beam.logs[place] + rule.logProbability
+                        if node >= 0 && log > margin { found.append((Int32(truncatingIfNeeded: node), log)) }
+                    }
                 }
             }
         }
-        return .sorted(found)
+        return found
     }
 
-    // Hypotheses with those that leave one more letter out.
-    private func withOmissions(_ beam: Beam) -> Beam {
-        let size = channel.size, omission = channel.omission, letters = lexicon.file.letters
-        let skipped = children(beam) { parent, log, letter in log + omission[Int(letters[parent]) * size + letter] }
-        return skipped.count == 0 ? beam : pruned(beam.merged(with: skipped))
+    // What has been made, with hypotheses that leave one more letter out.
+    private func withOmissions() -> Beam {
+        let file = lexicon.file, size = channel.size, margin = self.margin
+        let beam = made.beam()
+        added.clear(room: numChildren(beam))
+        let (nodes, logs) = (added.nodes, added.logs)
+        var num = 0
+        omission.withUnsafeBufferPointer { omission in
+            for place in 0..<beam.count {
+                let node = Int(beam.nodes[place]), log = beam.logs[place], row = Int(file.letters[node]) * size
+                for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
+                    let skipped = log + omission[row + Int(file.letters[child])]
+                    (nodes[num], logs[num]) = (Int32(truncatingIfNeeded: child), skipped)
+                    num += skipped > margin ? 1 : 0
+                }
+            }
+        }
+        added.count = num
+        if num == 0 { return beam }
+        takeIn()
+        prune()
+        return made.beam()
     }
 
-    // The best of hypotheses.
-    private func pruned(_ beam: Beam) -> Beam {
-        if beam.count <= options.beam { return beam }
-        return beam.at(bestPlaces(zip(beam.logs, beam.nodes).map { $0 + promise($1) }, options.beam))
+    // Keeps the best of what has been made.
+    private func prune() {
+        let num = made.count
+        if num <= options.beam { return }
+        if ranks.count < num { ranks = [Float](repeating: 0, count: 2 * num) }
+        let best = lexicon.file.bestFrequency, (nodes, logs) = (made.nodes, made.logs)
+        ranks.withUnsafeMutableBufferPointer { ranks in
+            promiseOf.withUnsafeBufferPointer { promise in
+                for place in 0..<num { ranks[place] = logs[place] + promise[Int(best[Int(nodes[place])])] }
+            }
+            if let start = ranks.baseAddress { made.keep(options.beam, start) }
+        }
     }
 
     private func promise(_ node: Int32) -> Float { promiseOf[Int(lexicon.file.bestFrequency[Int(node)])] }
@@ -209,8 +270,7 @@ package final class CandidateSearch {
                 found.append((entry, log, log + promiseOf[lexicon.frequency(of: entry)]))
             }
         }
-        let best = found.indices.sorted { (-found[$0].rank, $0) < (-found[$1].rank, $1) }.prefix(options.numWords)
-        return best.map { place in
+        return bestFirst(options.numWords, of: found.count) { found[$0].rank }.map { place in
             let (entry, log, _) = found[place]
             return Candidate(
                 entry: entry, text: lexicon.text(entry), logLikelihood: Double(log),

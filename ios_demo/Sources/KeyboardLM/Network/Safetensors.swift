@@ -8,7 +8,7 @@ package final class Safetensors {
         package var count: Int { shape.reduce(1, *) }
     }
 
-    private let data: NSData
+    private let data: MappedFile
     private let tensors: [String: Tensor]
 
     private struct Entry: Decodable {
@@ -20,16 +20,12 @@ package final class Safetensors {
     /// - Throws: `KeyboardLMError` where the file is missing or damaged, or its values are not fp16.
     package init(file: URL) throws {
         let damaged = KeyboardLMError("\(file.path): damaged; export the model again")
-        do {
-            data = try NSData(contentsOf: file, options: .alwaysMapped)
-        } catch {
-            throw KeyboardLMError("\(file.path): cannot be read (\(error.localizedDescription)); export the model again")
-        }
-        guard data.length > 8 else { throw damaged }
+        data = try MappedFile(file)
+        guard data.count > 8 else { throw damaged }
         let size = data.bytes.loadUnaligned(as: UInt64.self).littleEndian
-        guard size <= UInt64(data.length - 8) else { throw damaged }
+        guard size <= UInt64(data.count - 8) else { throw damaged }
         let header = Data(bytes: data.bytes + 8, count: Int(size))
-        let body = data.length - 8 - Int(size)
+        let body = data.count - 8 - Int(size)
         guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else { throw damaged }
         var found: [String: Tensor] = [:]
         for (name, value) in object where name != "__metadata__" {

@@ -24,6 +24,27 @@ package final class Channel {
         let atStart: Bool
     }
 
+    /// The ways to write what was typed for something else, by the first letter that belongs there.
+    struct Substitutions {
+        private let rules: [Substitution]
+        private let first: [Int]  // of each letter's rules, and at last their number
+
+        init(_ given: [Substitution], numLetters: Int) {
+            let order = given.indices.sorted { (given[$0].meant[0], $0) < (given[$1].meant[0], $1) }
+            rules = order.map { given[$0] }
+            var first = [Int](repeating: 0, count: numLetters + 2)
+            for rule in rules { first[Int(rule.meant[0]) + 1] += 1 }
+            for letter in 1..<first.count { first[letter] += first[letter - 1] }
+            self.first = first
+        }
+
+        /// Whether a letter begins any; most begin none.
+        @inline(__always)
+        func begin(with letter: UInt8) -> Bool { first[Int(letter)] < first[Int(letter) + 1] }
+
+        func beginning(with letter: UInt8) -> ArraySlice<Substitution> { rules[first[Int(letter)]..<first[Int(letter) + 1]] }
+    }
+
     static let never = -1e4  // the logarithm of a probability that is not worth having
 
     package let parameters: ChannelParameters
@@ -35,7 +56,7 @@ package final class Channel {
     let omission: [Float]
     /// Of swapping two letters.
     let transposition: Float
-    let substitutions: [CodePoints: [Substitution]]
+    let substitutions: [CodePoints: Substitutions]
     /// Letters of the longest of these.
     let longestTyped: Int
 
@@ -98,7 +119,8 @@ package final class Channel {
             }
         }
         self.omission = omission.map { Float(log($0)) }
-        (self.spellings, self.additions, self.substitutions) = (spellings, additions, substitutions)
+        (self.spellings, self.additions) = (spellings, additions)
+        self.substitutions = substitutions.mapValues { Substitutions($0, numLetters: alphabet.count) }
         longestTyped = substitutions.keys.map(\.count).max() ?? 0
     }
 

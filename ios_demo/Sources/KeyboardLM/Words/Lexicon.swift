@@ -44,16 +44,10 @@ package final class Lexicon {
     ///
     /// - Throws: `KeyboardLMError` where the file is missing, damaged, or of another format.
     package convenience init(file: URL) throws {
-        let data: NSData
-        do {
-            data = try NSData(contentsOf: file, options: .alwaysMapped)
-        } catch {
-            throw KeyboardLMError("\(file.path): cannot be read (\(error.localizedDescription)); export the model again")
-        }
-        try self.init(data, name: file.path)
+        try self.init(MappedFile(file), name: file.path)
     }
 
-    package init(_ data: NSData, name: String) throws {
+    package init(_ data: MappedFile, name: String) throws {
         file = try LexiconFile(data, name: name)
         let file = self.file
         alphabet = (0..<file.numLetters).map { file.alphabet[$0] }

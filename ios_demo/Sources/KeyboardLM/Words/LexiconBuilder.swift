@@ -7,7 +7,7 @@ extension Lexicon {
     ///
     /// - Throws: `KeyboardLMError` where a word cannot be in a lexicon, or the words have too many letters together.
     package static func build(_ entries: [Entry]) throws -> Lexicon {
-        try Lexicon(NSData(data: Data(bytes(entries))), name: "a lexicon of \(entries.count) words")
+        try Lexicon(MappedFile(copying: bytes(entries)), name: "a lexicon of \(entries.count) words")
     }
 
     /// Whether a lexicon can hold a word: not empty, not too long, its capitals such as its small letters give back.
@@ -103,10 +103,8 @@ extension Lexicon {
 
     /// Writes the sums of a lexicon's bytes into them.
     package static func seal(_ file: inout [UInt8]) {
-        let sums = file.withUnsafeBytes { bytes -> [UInt64] in
-            let aligned = NSData(data: Data(bytes))
-            return LexiconFile.sums(aligned.bytes, aligned.length)
-        }
+        let aligned = MappedFile(copying: file)
+        let sums = LexiconFile.sums(aligned.bytes, aligned.count)
         for (place, sum) in sums.enumerated() {
             withUnsafeBytes(of: sum) { file.replaceSubrange(32 + 8 * place..<40 + 8 * place, with: $0) }
         }

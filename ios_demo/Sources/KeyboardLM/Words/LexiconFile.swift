@@ -18,7 +18,7 @@ struct LexiconFile {
     let bestFrequency: UnsafePointer<UInt8>
     let frequencies: UnsafePointer<UInt8>
     let flags: UnsafePointer<UInt8>
-    private let data: NSData  // keeps the arrays
+    private let data: MappedFile  // keeps the arrays
 
     static let format: UInt32 = 1
     static let magic = Array("KLMLEXIC".utf8)
@@ -26,9 +26,9 @@ struct LexiconFile {
     static let mostLetters = 254
 
     /// - Throws: `KeyboardLMError` where the bytes are no such file, of another format, or not as they were written.
-    init(_ data: NSData, name: String) throws {
+    init(_ data: MappedFile, name: String) throws {
         let damaged = KeyboardLMError("\(name): damaged, or no lexicon of this package's; export the model again")
-        let length = data.length, start = data.bytes
+        let length = data.count, start = data.bytes
         guard length >= Self.alignment, length % Self.alignment == 0,
             Self.magic.indices.allSatisfy({ start.load(fromByteOffset: $0, as: UInt8.self) == Self.magic[$0] })
         else { throw damaged }
@@ -71,18 +71,20 @@ struct LexiconFile {
 
     // What the sums of an intact file cannot tell: whether its writer made a tree.
     private var isTree: Bool {
-        var isGood = firstChild[0] == 1 && firstChild[numNodes] == numNodes
-        isGood = isGood && firstEntry[0] == 0 && firstEntry[numNodes] == numEntries && letters[0] == 0
+        let (firstChild, firstEntry, letters, most) = (firstChild, firstEntry, letters, UInt8(numLetters))
+        var numWrong = firstChild[0] == 1 && Int(firstChild[numNodes]) == numNodes && letters[0] == 0 ? 0 : 1
+        numWrong += firstEntry[0] == 0 && Int(firstEntry[numNodes]) == numEntries ? 0 : 1
         for node in 0..<numNodes {
-            isGood = isGood && firstChild[node] > node && firstChild[node] <= firstChild[node + 1]
-            isGood = isGood && firstEntry[node] <= firstEntry[node + 1] && letters[node] <= numLetters
-            isGood = isGood && (letters[node] > 0 || node == 0)
+            let isChildBehind = UInt32(truncatingIfNeeded: node) < firstChild[node]
+            numWrong += isChildBehind && firstChild[node] <= firstChild[node + 1] ? 0 : 1
+            numWrong += firstEntry[node] <= firstEntry[node + 1] ? 0 : 1
         }
+        for node in 1..<max(numNodes, 1) { numWrong += letters[node] &- 1 < most ? 0 : 1 }
         for place in 0..<numCased {
-            isGood = isGood && casedEntries[place] < numEntries
-            isGood = isGood && (place == 0 || casedEntries[place - 1] < casedEntries[place])
+            numWrong += casedEntries[place] < numEntries && (place == 0 || casedEntries[place - 1] < casedEntries[place]) ? 0 : 1
         }
-        return isGood && (0..<numLetters).allSatisfy { Unicode.Scalar(alphabet[$0]) != nil }
+        for place in 0..<numLetters { numWrong += Unicode.Scalar(alphabet[place]) != nil ? 0 : 1 }
+        return numWrong == 0
     }
 
     static func padded(_ size: Int) -> Int { (size + alignment - 1) / alignment * alignment }

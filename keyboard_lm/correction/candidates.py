@@ -219,12 +219,10 @@ class CandidateSearch:
                     step = remembered[key] = self._advance(key[0], taps[num - 1], steps)
                 steps.append(step)
             found = steps[-1]
-        for num in range(len(typed), 0, -1):  # a beginning is not forgotten before those that go on from it
-            key = typed[:num], taps[:num]
-            if key in remembered:
-                remembered.move_to_end(key)
-        while len(remembered) > self._max_steps:
-            remembered.popitem(last=False)
+            while len(remembered) > self._max_steps:
+                remembered.popitem(last=False)
+        elif typed:
+            remembered.move_to_end((typed, taps))
         return found
 
     def _advance(self, typed: str, tap: Tap | None, steps: list[_Step]) -> _Step:

@@ -11,6 +11,7 @@ from keyboard_lm.decoding.pieces import PieceTable
 from keyboard_lm.touch.layout import Tap
 
 _WORDS_EACH = 2  # of one beginning
+_FEW = 48  # pieces, the best of which are sooner found in a list
 
 
 def mistyped_completions(
@@ -41,11 +42,16 @@ def mistyped_completions(
     given = boundary.arranged(ends)  # (N,)
     for prefix, log_likelihood in search.prefixes(typed, taps, num_prefixes):
         span = ends.starting_with(prefix)
+        first, num = span.start, span.stop - span.start
+        if not num:
+            continue
         masses = given[span]
-        if len(masses) > _WORDS_EACH:
+        if num > _FEW:
             places = best_places(masses, _WORDS_EACH)
-            found = zip((places + span.start).tolist(), masses.take(places).tolist(), strict=True)
+            found = zip((places + first).tolist(), masses.take(places).tolist(), strict=True)
         else:
-            found = zip(range(span.start, span.stop), masses.tolist(), strict=True)
+            few = masses.tolist()
+            best = sorted(range(num), key=few.__getitem__, reverse=True)[:_WORDS_EACH]  # of equal ones the first
+            found = zip([first + i for i in sorted(best)], [few[i] for i in sorted(best)], strict=True)
         words += [(ends.texts[place], mass, log_likelihood) for place, mass in found if mass > 0 and ends.texts[place]]
     return words

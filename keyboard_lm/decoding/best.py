@@ -17,7 +17,9 @@ def best_places(values: NDArray[Any], num: int) -> NDArray[np.intp]:
         return np.arange(len(values))
     if num <= 0:
         return np.empty(0, np.intp)
-    least = np.partition(values, len(values) - num)[len(values) - num]
+    ordered = values.copy()
+    ordered.partition(len(values) - num)
+    least = ordered[len(values) - num]
     places: NDArray[np.intp] = (values >= least).nonzero()[0]
     if len(places) > num:  # equal ones at the cut: the last of them go
         is_kept = np.ones(len(places), np.bool_)

@@ -31,9 +31,10 @@ _NOT_IN_WORDS = frozenset(".,:")  # such a piece ends a word, although a number 
 
 def softmax(logits: Logits) -> Probabilities:
     """Return the probabilities (V,) of logits (V,)."""
-    probabilities: Probabilities = logits - logits.max()
+    # The functions themselves: the methods go to them through another layer of Python.
+    probabilities: Probabilities = logits - np.maximum.reduce(logits)
     np.exp(probabilities, out=probabilities)
-    probabilities /= probabilities.sum()
+    probabilities /= np.add.reduce(probabilities)
     return probabilities
 
 

@@ -33,6 +33,7 @@ class OwnWords:
         self._store = store
         self._language = language
         self._layout = layout
+        self._channels: dict[str, Channel] = {}  # that of the alphabet used last
         self._num_words = -1
         self._words: frozenset[str] = frozenset()  # that `_search` finds, or no lexicon can hold
         self._search: CandidateSearch | None = None
@@ -74,7 +75,10 @@ class OwnWords:
     def _arrange(self, lexicon: Lexicon | None) -> None:
         self._search, self._decoder = None, None
         if lexicon is not None:
-            channel = Channel(self._layout, lexicon.alphabet, self._language.channel)
+            channel = self._channels.get(lexicon.alphabet)
+            if channel is None:  # most new words are of letters that were there before
+                channel = Channel(self._layout, lexicon.alphabet, self._language.channel)
+                self._channels = {lexicon.alphabet: channel}
             self._search = CandidateSearch(lexicon, channel, CandidateOptions(num_words=4, beam=200))
             self._decoder = SwipeDecoder(
                 lexicon, self._layout, SwipeOptions(beam=BeamOptions(num_nodes=200, num_words=4))

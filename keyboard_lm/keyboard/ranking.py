@@ -84,7 +84,7 @@ class Ranking:
         self._filter = offer_filter
         self._view = view
         self._refused = refused
-        self._offers: dict[str, tuple[float, Offer]] = {}  # with what each is worth
+        self._offers: dict[str, tuple[float, str, Offer]] = {}  # each behind what it is worth, as they are sorted
 
     def __len__(self) -> int:
         return len(self._offers)
@@ -101,21 +101,21 @@ class Ranking:
             if view is not None and source in _MIXED:
                 log_prior = log(view.mix(math.exp(log_prior), word))
                 offer = new_offer(text, word, kind, source, log_prior, log_channel, replaced)
-            key, log_joint = fold_word(text), log_prior + log_channel
+            key, minus_log_joint = fold_word(text), -(log_prior + log_channel)
             known = taken.get(key)
-            if known is None or log_joint > known[0]:
-                taken[key] = log_joint, offer
-                offer = known[1] if known is not None else offer
+            if known is None or minus_log_joint < known[0]:
+                taken[key] = minus_log_joint, text, offer
+                offer = known[2] if known is not None else offer
             if known is not None:
                 self._refuse(offer, "another spelling of it is likelier")
 
     def best(self) -> list[Offer]:
         """Return what was taken, the best first; of equal ones in the order of their texts."""
-        return [offer for _, offer in sorted(self._offers.values(), key=_worth)]
+        return [offer for _, _, offer in sorted(self._offers.values())]
 
     def total(self) -> float:
         """Return the probability of all that was taken."""
-        return math.fsum(math.exp(log_joint) for log_joint, _ in self._offers.values())
+        return math.fsum([math.exp(-minus_log_joint) for minus_log_joint, _, _ in self._offers.values()])
 
     def _refuse(self, offer: Offer, refusal: Refusal) -> None:
         if self._refused is not None:
@@ -125,7 +125,3 @@ class Ranking:
 def log(probability: float) -> float:
     """Return the natural logarithm, minus infinity for 0."""
     return math.log(probability) if probability > 0 else -math.inf
-
-
-def _worth(entry: tuple[float, Offer]) -> tuple[float, str]:
-    return -entry[0], entry[1].text

@@ -251,7 +251,8 @@ class Session:
             answer = replace(
                 answer, correction=None, slots=tuple(slot for slot in answer.slots if slot.kind != "literal")
             )
-        self.shown = replace(answer, slots=arranged(answer.slots, self.shown.slots))
+        slots = arranged(answer.slots, self.shown.slots)
+        self.shown = answer if slots == answer.slots else replace(answer, slots=slots)
         return True
 
     def next_letters(self) -> dict[str, float]:

@@ -24,6 +24,7 @@ def is_word_char(char: str) -> bool:
     return char not in APOSTROPHES and char not in NUMBER_MARKS and is_word_part(char)
 
 
+@lru_cache(maxsize=4)  # one key asks several times about one place
 def word_span(text: str, cursor: int) -> tuple[int, int]:
     """Return where the word around a cursor begins and ends; twice the cursor between words and in front of one.
 

@@ -83,6 +83,7 @@ final class KeyboardViewController: UIInputViewController {
     // Keyboards appear on the lock screen, hence "until first unlock".
     private static var options: SessionOptions {
         var options = SessionOptions()
+        options.version = Bundle.main.object(forInfoDictionaryKey: "CFBundleVersion") as? String ?? ""
         let support = FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)
         guard let folder = support.first?.appending(path: "keyboard-lm") else { return options }
         let protection: [FileAttributeKey: Any] = [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication]

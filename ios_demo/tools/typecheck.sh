@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 out=$here/.build/stubs
 mkdir -p "$out"
 swiftc() { "$here/tools/swift.sh" compile "$@"; }
-for module in UIKit SwiftUI; do
+for module in UIKit SwiftUI CoreML; do
     swiftc -emit-module -module-name "$module" -swift-version 6 -parse-as-library \
         -emit-module-path "$out/$module.swiftmodule" "$here/Stubs/$module.swift"
 done
@@ -14,4 +14,8 @@ done
 modules=(-I "$out" -I "$here/.build/${1:-release}/Modules" -I "$here/Sources/SQLite3" -swift-version 6)
 swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" -package-name ios_demo "$here"/Keyboard/*.swift
 swiftc -typecheck -module-name KeyboardLMDemo -parse-as-library "${modules[@]}" "$here"/App/*.swift
-echo "App and Keyboard type-check against the stubs"
+# The engine as a phone's compiler sees it: with Core ML.
+mapfile -t sources < <(find "$here/Sources/KeyboardLM" -name '*.swift')
+swiftc -typecheck -module-name KeyboardLM -parse-as-library -I "$out" -I "$here/Sources/SQLite3" -swift-version 6 \
+    -package-name ios_demo "${sources[@]}"
+echo "Engine, App and Keyboard type-check against the stubs"

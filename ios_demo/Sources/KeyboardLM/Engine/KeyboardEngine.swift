@@ -24,6 +24,8 @@ public struct SessionOptions: Sendable {
     /// The file of what is learned; nil keeps it in memory.
     public var personal: String?
     public var numThreads = 2
+    /// Of the app: another one gives a network another chance that may have killed the process.
+    public var version = ""
 
     public init() {}
 }

@@ -15,13 +15,18 @@ package final class EngineQueue: @unchecked Sendable {
         let editor: EditorOptions
         /// One line where something is missing that a keyboard can do without.
         let problem: String?
+        /// The suggester's network, where another may take its place.
+        let choice: BackendChoice?
+        /// Of the package that may do so.
+        let package: URL?
 
         package init(
             _ suggester: Suggester, _ store: PersonalStore, cost: CallCost, budgetMs: Double = CallCost.budgetMs,
-            editor: EditorOptions, problem: String? = nil
+            editor: EditorOptions, problem: String? = nil, choice: BackendChoice? = nil, package: URL? = nil
         ) {
             (self.suggester, self.store, self.cost) = (suggester, store, cost)
             (self.budgetMs, self.editor, self.problem) = (budgetMs, editor, problem)
+            (self.choice, self.package) = (choice, package)
         }
     }
 
@@ -45,6 +50,7 @@ package final class EngineQueue: @unchecked Sendable {
         queue.async {
             do {
                 let opened = try self.opened ?? make()
+                if self.opened == nil { self.loadPackage(opened) }
                 self.opened = opened
                 let kept = opened.editor.capitalWords.filter { !opened.store.isBlocked($0, TextForm.capitalise($0)) }
                 done(State(problem: opened.problem ?? opened.store.warnings.last, capitalWords: kept))
@@ -52,6 +58,22 @@ package final class EngineQueue: @unchecked Sendable {
                 done(State(problem: "\(error)", capitalWords: nil))
             }
         }
+    }
+
+    /// Another field has the keyboard: the moment at which another network may take over.
+    package func fieldStarted() {
+        queue.async {
+            if self.opened?.choice?.fieldStarted() == true { self.opened?.suggester.forget() }
+        }
+    }
+
+    private func loadPackage(_ opened: Opened) {
+        #if canImport(CoreML)
+            guard opened.choice != nil, let package = opened.package else { return }
+            CoreMLLoader.load(package) { backend in
+                self.queue.async { self.opened?.choice?.offer(backend()) }
+            }
+        #endif
     }
 
     /// Answers with the bar for a field, on some thread; not at all where a newer request has come meanwhile.
@@ -129,13 +151,19 @@ extension EngineQueue.Opened {
     package init(_ files: KeyboardFiles, options: SessionOptions) throws {
         let engine = try KeyboardEngine(files, options: options), known = engine.parts.language.lexicon.isKnown
         var problem: String?
-        let backend: any Backend
+        var choice: BackendChoice?
         do {
-            backend = try CPUBackend(folder: files.model, threads: options.numThreads)
+            let processor = try CPUBackend(folder: files.model, threads: options.numThreads)
+            let sentinel = options.personal.map {
+                CrashSentinel(
+                    file: URL(fileURLWithPath: $0).deletingLastPathComponent().appending(path: "first-calls"),
+                    version: ProcessInfo.processInfo.operatingSystemVersionString + " " + options.version)
+            }
+            choice = BackendChoice(processor: processor, sentinel: sentinel)
         } catch {
             problem = "\(error)"
-            backend = NoBackend(vocabularySize: engine.parts.tokenizer.vocabularySize)
         }
+        let backend: any Backend = choice ?? NoBackend(vocabularySize: engine.parts.tokenizer.vocabularySize)
         let store: PersonalStore
         do {
             store = try PersonalStore(path: options.personal, knows: known)
@@ -145,7 +173,8 @@ extension EngineQueue.Opened {
         }
         self.init(
             try Suggester(backend, engine.parts, personal: store), store, cost: try engine.cost(options.device),
-            budgetMs: backend is NoBackend ? 0 : options.budgetMs, editor: engine.pack.editor, problem: problem)
+            budgetMs: choice == nil ? 0 : options.budgetMs, editor: engine.pack.editor, problem: problem, choice: choice,
+            package: files.model)
     }
 }
 

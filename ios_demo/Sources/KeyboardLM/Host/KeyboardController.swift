@@ -120,6 +120,7 @@ public final class KeyboardController {
         if host.identifier != identifier {
             identifier = host.identifier
             (isSuspect, isLate, history) = (false, false, [])
+            queue.fieldStarted()
             settle(editor.apply(.fieldStarted(CodePoints(host.before ?? ""), isPrivate: host.isPrivate)), isElsewhere: true)
             return
         }

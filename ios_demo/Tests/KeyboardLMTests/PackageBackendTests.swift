@@ -1,0 +1,121 @@
+import Foundation
+import KeyboardLM
+import KeyboardLMToy
+import Testing
+
+/// What is right with a call before it reaches Core ML, and what is done when that fails.
+struct PackageBackendTests {
+    let toy: ToyKeyboard
+    let contract: Contract
+    let runner: SlotRunner
+    let backend: PackageBackend
+    let plain: any Backend
+
+    init() throws {
+        toy = try ToyKeyboard()
+        contract = try Contract(
+            entries: [
+                .init(name: "prefill16", numTokens: 16, isPrefill: true), .init(name: "decode", numTokens: 1, isPrefill: false),
+                .init(name: "tree8", numTokens: 8, isPrefill: false), .init(name: "prefill64", numTokens: 64, isPrefill: true),
+            ], numSlots: toy.config.maxContextLength + 64)
+        runner = SlotRunner(toy.network(), contract, toy.config)
+        backend = PackageBackend(runner, contract, toy.config)
+        plain = toy.network()
+    }
+
+    @Test func everyCallGivesWhatTheNetworkGives() throws {
+        var rng = SplitMix(state: 7)
+        for _ in 0..<60 {
+            let room = backend.capacity - backend.length
+            let ids = (0..<min(Int(rng.next() % 40) + 1, room)).map { _ in Int(rng.next() % 8000) }
+            switch rng.next() % 4 {
+            case 0:
+                let start = Array(ids.prefix(30))
+                #expect(try backend.prefill(start) == plain.prefill(start))
+            case 1 where !ids.isEmpty: #expect(try backend.decode(ids) == plain.decode(ids))
+            case 2 where !ids.isEmpty:
+                let parents = ids.indices.map { Int(rng.next() % UInt64($0 + 1)) - 1 }
+                #expect(try backend.scoreTree(ids, parents: parents) == plain.scoreTree(ids, parents: parents))
+            default:
+                let length = Int(rng.next() % UInt64(backend.length + 1))
+                backend.rewind(length)
+                plain.rewind(length)
+            }
+            #expect(backend.length == plain.length)
+        }
+        #expect(Set(runner.calls.map(\.function)) == ["decode", "tree8", "prefill16", "prefill64"])
+    }
+
+    @Test func whatDoesNotFitIsAnErrorAndChangesNothing() throws {
+        _ = try backend.prefill([1, 2, 3])
+        let many = [Int](repeating: 5, count: backend.capacity)
+        #expect(throws: KeyboardLMError.self) { try backend.decode(many) }
+        #expect(throws: KeyboardLMError.self) { try backend.decode([]) }
+        #expect(throws: KeyboardLMError.self) { try backend.decode([-1]) }
+        #expect(throws: KeyboardLMError.self) { try backend.scoreTree([1, 2], parents: [0, -1]) }
+        #expect(backend.length == 3)
+        #expect(throws: KeyboardLMError.self) { try Contract(entries: [], numSlots: 320) }
+    }
+
+    private final class Failing: Backend {
+        var length = 0
+        let capacity: Int, maxContextLength: Int, vocabularySize: Int
+        var fails = true
+        init(_ config: ModelConfig) {
+            (capacity, maxContextLength, vocabularySize) = (config.maxContextLength, config.maxContextLength, config.vocabularySize)
+        }
+        private func asked() throws -> [Float] {
+            if fails { throw KeyboardLMError("it does not run") }
+            return [Float](repeating: 0, count: vocabularySize)
+        }
+        func prefill(_ ids: [Int]) throws -> [Float] { try asked() }
+        func decode(_ ids: [Int]) throws -> [Float] { try asked() }
+        func scoreTree(_ ids: [Int], parents: [Int]) throws -> [[Float]] { try ids.map { _ in try asked() } }
+        func rewind(_ length: Int) {}
+    }
+
+    @Test func aNetworkThatFailsIsLeftForTheProcessorsInTheSameLaunch() throws {
+        let choice = BackendChoice(processor: toy.network()), failing = Failing(toy.config)
+        _ = try choice.prefill([1, 2])
+        choice.offer(failing)
+        #expect(!choice.isChangedOver)  // not in the middle of a field
+        #expect(choice.fieldStarted())
+        #expect(throws: KeyboardLMError.self) { try choice.prefill([1, 2]) }
+        #expect(!choice.isChangedOver && choice.length == 0)
+        #expect(try choice.prefill([1, 2]) == plain.prefill([1, 2]))
+        #expect(!choice.fieldStarted())
+    }
+
+    @Test func aLaunchThatDidNotComeBackKeepsTheNetworkOffUntilAnotherVersion() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "sentinel-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        func choice(_ version: String) -> (BackendChoice, CrashSentinel) {
+            let sentinel = CrashSentinel(file: file, version: version)
+            let choice = BackendChoice(processor: toy.network(), sentinel: sentinel), works = Failing(toy.config)
+            works.fails = false
+            choice.offer(works)
+            return (choice, sentinel)
+        }
+        let (first, sentinel) = choice("1")
+        #expect(first.fieldStarted())
+        _ = try first.prefill([1])  // and here the process ends
+        #expect(sentinel.isTripped)
+        #expect(!choice("1").0.fieldStarted())
+        let (updated, _) = choice("2")
+        #expect(updated.fieldStarted())
+        for _ in 0..<100 { _ = try updated.prefill([1]) }
+        #expect(choice("2").0.fieldStarted())  // a hundred calls: trusted, the file is gone
+    }
+}
+
+/// Numbers that are the same in every run.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}

@@ -63,7 +63,7 @@ def command(
     taught_tokens: str | None,
     fresh_share: float,
     size: str,
-    data: Path | None,
+    data: Path | str | None,
     run_folder: Path | None,
     initial_folder: Path | None,
     tokens: str | None,

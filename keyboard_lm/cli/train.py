@@ -22,7 +22,7 @@ from keyboard_lm.cli.training_run import (
 def command(
     pruned_model: Path | None,
     size: str,
-    data: Path | None,
+    data: Path | str | None,
     run_folder: Path | None,
     initial_folder: Path | None,
     tokens: str | None,

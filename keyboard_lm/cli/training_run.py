@@ -28,12 +28,23 @@ if TYPE_CHECKING:
     MakeObjective = Callable[[TrainConfig, TrainingData, Placement], Objective]
 
 PRUNED_FOLDER = "pruned"
+
+
+class CorpusPlace(click.ParamType):
+    """A corpus's folder, as a path, or its URL, as text."""
+
+    name = "path or URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if isinstance(value, Path) or "://" in str(value) else Path(value)
+
+
 _OPTIONS = (
     click.option("--size", default="9m", help="One of `keyboard-lm sizes`, or a TOML file with a shape of your own."),
     click.option(
         "--data",
-        type=click.Path(path_type=Path),
-        help="A folder made by `keyboard-lm corpus`.  [default: a small CC0 sample]",
+        type=CorpusPlace(),
+        help="A folder made by `keyboard-lm corpus`, or an URL of one.  [default: a small CC0 sample]",
     ),
     click.option(
         "-o",
@@ -74,10 +85,17 @@ _OPTIONS = (
     ),
     click.option("--compile/--eager", default=None, help="Fuse element-wise work with torch.compile, or not."),
     click.option("--device", type=click.Choice(["cpu", "cuda", "mps"]), help="[default: the fastest there is]"),
+    click.option(
+        "--timeout-seconds",
+        type=float,
+        help="How long one process waits for the others before it ends with an error.",
+    ),
+    click.option("--tensorboard/--no-tensorboard", default=None, help="Write curves for TensorBoard, too."),
     click.option("--seed", type=int),
     click.option("--eval-interval-steps", type=int),
     click.option("--eval-tokens", type=int, help="Held-out tokens per source in each measurement."),
     click.option("--save-interval-minutes", type=float),
+    click.option("--log-interval-steps", type=int, help="Optimizer steps between two lines of the log."),
     click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
@@ -113,7 +131,7 @@ def require_training_extra() -> None:
 
 def run_training(
     config: TrainConfig,
-    data: Path | None,
+    data: Path | str | None,
     run_folder: Path,
     initial_folder: Path | None,
     device: str | None,
@@ -128,7 +146,7 @@ def run_training(
 
     Args:
         config: the run.
-        data: the corpus folder, None for the sample.
+        data: the corpus folder or its URL, None for the sample.
         run_folder: where the run is kept.
         initial_folder: a checkpoint to start from, None for random weights.
         device: see `placed`.
@@ -149,7 +167,7 @@ def run_training(
 
     from keyboard_lm.network.checkpoint import Checkpoint
 
-    with placed(device) as place, TemporaryDirectory() as scratch:
+    with placed(device, config.timeout_seconds) as place, TemporaryDirectory() as scratch:
         # A dry run leaves nothing behind, so that each of its processes makes a sample of its own.
         sample = Path(scratch) / "sample" if dry_run else run_folder / "sample"
         if data is None and (place.is_main or dry_run):

@@ -38,7 +38,7 @@ def command(
     scheme: str,
     alpha: float,
     size: str,
-    data: Path | None,
+    data: Path | str | None,
     run_folder: Path | None,
     initial_folder: Path | None,
     tokens: str | None,

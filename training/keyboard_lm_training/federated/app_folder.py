@@ -19,7 +19,7 @@ name = "keyboard-federated"
 version = "{version}"
 description = "Federated rounds for a keyboard's language model"
 license = "Apache-2.0"
-dependencies = ["keyboard-lm[federated]"]
+dependencies = []  # Flower would install them anew for each run; keyboard-lm[federated] has to be there already
 
 [tool.hatch.build.targets.wheel]
 packages = ["."]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from keyboard_lm.errors import TrainingError
+from keyboard_lm.errors import KeyboardLMError, TrainingError
 from keyboard_lm.network.model import OpenELM
 from keyboard_lm_training.run.loss import linear_cross_entropy
+
+DEFAULT_TIMEOUT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,18 @@ class Placement:
         device: what its tensors live on.
         rank: its number among `world_size` processes.
         world_size: processes of the run.
+        timeout_seconds: how long one waits for the others.
     """
 
     device: torch.device
     rank: int = 0
     world_size: int = 1
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one process waits for the others, as torch wants it."""
+        return timedelta(seconds=self.timeout_seconds)
 
     @property
     def is_main(self) -> bool:
@@ -58,14 +69,17 @@ class Placement:
 
 
 @contextmanager
-def placed(device: str | None = None) -> Iterator[Placement]:
+def placed(device: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Iterator[Placement]:
     """Yield this process's place: alone, or one of those that `torchrun` started.
+
+    With several processes, every error that leaves the block says which of them it met, and on which machine.
 
     Args:
         device: `cpu`, `cuda` or `mps`; by default CUDA, then Apple's GPU, then CPU.
+        timeout_seconds: how long one process waits for the others, at the start and at every exchange.
 
     Raises:
-        TrainingError: the device does not exist here.
+        TrainingError: the device does not exist here, or another process is gone.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
@@ -82,12 +96,42 @@ def placed(device: str | None = None) -> Iterator[Placement]:
         if local_rank >= torch.cuda.device_count():
             raise TrainingError(f"process {rank} has no GPU of its own; start {torch.cuda.device_count()} per machine")
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if name == "cuda" else "gloo")
+    who = f"process {rank} of {world_size} on {socket.gethostname()}"
+    is_initialised = False
     try:
-        yield Placement(torch.device(name, local_rank) if name == "cuda" else torch.device(name), rank, world_size)
+        # Both: saves go through the CPU also where training does not.
+        backend = "cpu:gloo,cuda:nccl" if name == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        is_initialised = True
+        here = torch.device(name, local_rank) if name == "cuda" else torch.device(name)
+        yield Placement(here, rank, world_size, timeout_seconds)
         dist.barrier()  # the first process is still writing when the others are done
+    except KeyboardLMError as error:
+        raise TrainingError(f"{who}: {error}") from error
+    except RuntimeError as error:  # what torch raises where a connection breaks or a wait ends
+        if not _is_of_connection(error):
+            raise
+        raise TrainingError(
+            f"{who}: {_first_line(error)}; another process has ended, or was not there within {timeout_seconds:g} s "
+            "(--timeout-seconds). Run the same command again to go on from the last saved step, or let torchrun do it "
+            "(--max-restarts)"
+        ) from error
     finally:
-        dist.destroy_process_group()
+        if is_initialised:
+            dist.destroy_process_group()
+
+
+def _is_of_connection(error: RuntimeError) -> bool:
+    # gloo throws bare RuntimeErrors; its source files or these words are in their text.
+    text = str(error).lower()
+    return isinstance(error, dist.DistError) or any(
+        word in text for word in ("gloo", "nccl", "connection", "timed out", "timeout")
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 class LossModel(nn.Module):

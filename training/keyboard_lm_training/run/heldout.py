@@ -62,7 +62,7 @@ def heldout_bits_per_byte(
     return rates
 
 
-def _batches(tokens: Shard, seq_len: int, batch_size: int = 32) -> Iterator[NDArray[np.int64]]:
+def _batches(tokens: NDArray[np.uint16], seq_len: int, batch_size: int = 32) -> Iterator[NDArray[np.int64]]:
     count = (len(tokens) - 1) // seq_len
     if not count:
         if len(tokens) > 1:

@@ -2,6 +2,7 @@
 
 RUN/states/00001200/state.json           step, what was averaged, last held-out figures, seconds trained
 RUN/states/00001200/tensors.safetensors  weights, optimizer moments, running average
+RUN/states/00001200/shards/              in its place for sharded runs (see `sharded_saves`)
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from keyboard_lm.errors import TrainingError, WriteError
 from keyboard_lm.files import replaced_folder, take_lock
 
 STATES_FOLDER = "states"
-_STATE_FILE = "state.json"
+STATE_FILE = "state.json"
+SHARDS_FOLDER = "shards"
 _TENSORS_FILE = "tensors.safetensors"
 _KEPT = 2
 
@@ -33,12 +35,14 @@ class RunState:
     Attributes:
         step: optimizer steps done.
         values: everything that is not a tensor.
-        tensors: weights, moments and averages by flat name.
+        tensors: weights, moments and averages by flat name; none of them in a sharded state.
+        shards: the folder of a sharded state, None for a whole one.
     """
 
     step: int
     values: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
+    shards: Path | None = None
 
 
 class RunLock:
@@ -75,12 +79,17 @@ def save_state(run_folder: Path, state: RunState) -> None:
         with replaced_folder(folder) as draft:
             tensors = {name: tensor.detach().contiguous().clone() for name, tensor in state.tensors.items()}
             save_file(tensors, draft / _TENSORS_FILE)
-            (draft / _STATE_FILE).write_text(json.dumps({"step": state.step, **state.values}), encoding="utf-8")
+            (draft / STATE_FILE).write_text(json.dumps({"step": state.step, **state.values}), encoding="utf-8")
     except (WriteError, SafetensorError) as error:
         raise TrainingError(
             f"step {state.step} cannot be saved ({error}); free some space and run the same command to go on from the "
             "last saved step"
         ) from None
+    drop_old_states(run_folder)
+
+
+def drop_old_states(run_folder: Path) -> None:
+    """Remove all states but the last two."""
     for old in _state_folders(run_folder)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -95,9 +104,11 @@ def load_latest_state(run_folder: Path) -> RunState | None:
     if not folders:
         return None
     try:
-        values = json.loads((folders[-1] / _STATE_FILE).read_text(encoding="utf-8"))
-        tensors = load_file(folders[-1] / _TENSORS_FILE)
-        return RunState(int(values.pop("step")), values, tensors)
+        values = json.loads((folders[-1] / STATE_FILE).read_text(encoding="utf-8"))
+        step = int(values.pop("step"))
+        if (folders[-1] / SHARDS_FOLDER).is_dir():
+            return RunState(step, values, {}, folders[-1])
+        return RunState(step, values, load_file(folders[-1] / _TENSORS_FILE))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise TrainingError(
             f"{folders[-1]}: cannot be read ({error}); delete that folder to go on from the state before it"

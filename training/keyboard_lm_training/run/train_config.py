@@ -52,6 +52,8 @@ class TrainConfig:
         eval_tokens: held-out tokens per source in such a measurement.
         save_interval_minutes: time between two saved states.
         log_interval_steps: steps between two lines of the log.
+        timeout_seconds: how long one process waits for the others before it ends with an error.
+        tensorboard: write the log's figures for TensorBoard, too.
 
     Raises:
         ConfigError: on construction, listing every mistake.
@@ -84,6 +86,8 @@ class TrainConfig:
     eval_tokens: int = 4096
     save_interval_minutes: float = 3.0
     log_interval_steps: int = 10
+    timeout_seconds: float = 600.0
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -115,6 +119,8 @@ class TrainConfig:
             mistakes.append(f"batch_tokens ({self.batch_tokens}) must be a multiple of seq_len ({self.seq_len})")
         if not self.learning_rate:
             mistakes.append("learning_rate must be above 0")
+        if not self.timeout_seconds:
+            mistakes.append("timeout_seconds must be above 0")
         if not 0 <= self.decay_share <= 1 or not 0 <= self.final_lr_share <= 1:
             mistakes.append("decay_share and final_lr_share must lie between 0 and 1")
         if self.dropout >= 1:

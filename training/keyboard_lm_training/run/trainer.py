@@ -22,12 +22,14 @@ from keyboard_lm.files import write_text_whole
 from keyboard_lm.network.checkpoint import Checkpoint, save_checkpoint
 from keyboard_lm.network.config import ModelConfig, model_size
 from keyboard_lm.network.model import DecoderLayer, OpenELM
+from keyboard_lm_training.run.board import RunBoard
 from keyboard_lm_training.run.devices import Placement, shared
 from keyboard_lm_training.run.heldout import heldout_bits_per_byte
 from keyboard_lm_training.run.objective import Objective
 from keyboard_lm_training.run.optimizer import build_optimizers, learning_rate_share, muon_dtype_for
 from keyboard_lm_training.run.run_log import RunLog, plot_loss
 from keyboard_lm_training.run.run_state import RunLock, RunState, load_latest_state, save_state
+from keyboard_lm_training.run.sharded_saves import ShardedSaves, load_average, restore_sharded
 from keyboard_lm_training.run.sharded_state import put_weights, restore_state, whole_state, whole_weights
 from keyboard_lm_training.run.train_config import TrainConfig
 from keyboard_lm_training.run.training_data import TrainingData
@@ -39,7 +41,7 @@ _AVERAGE = "average/"
 _FREE_OPTIONS = {
     "steps", "decay_share", "schedule", "average_snapshots", "average_interval_steps", "strategy", "micro_batch",
     "recompute_activations", "compile", "eval_interval_steps", "eval_tokens", "save_interval_minutes",
-    "log_interval_steps",
+    "log_interval_steps", "timeout_seconds", "tensorboard",
 }  # fmt: skip
 
 
@@ -145,6 +147,8 @@ class Trainer:
         self._bits_per_byte: dict[str, float] = {}
         self._train_seconds = 0.0
         self._open_run()
+        is_sharded = config.strategy == "fsdp" and place.world_size > 1
+        self._sharded_saves = ShardedSaves(run_folder, place) if is_sharded else None
 
     def _open_run(self) -> None:
         path = self.run_folder / RUN_FILE
@@ -158,10 +162,12 @@ class Trainer:
                     f"{self.run_folder}: already at step {state.step} of {self.config.steps}; give more --steps to go "
                     "on, or another --output"
                 )
-            restore_state(self._module, self._optimizers, state.tensors)
+            if state.shards is None:
+                restore_state(self._module, self._optimizers, state.tensors)
+            else:
+                restore_sharded(self._module, self._optimizers, state.shards)
             if state.values["averaging"] == self._averaging():  # snapshots of an earlier end say nothing of this one
-                prefix = len(_AVERAGE)
-                self._average = {n[prefix:]: t for n, t in state.tensors.items() if n.startswith(_AVERAGE)}
+                self._restore_average(state)
                 self._num_averaged = int(state.values["num_averaged"])
             self._bits_per_byte = dict(state.values["bits_per_byte"])
             self._train_seconds = float(state.values["train_seconds"])
@@ -173,6 +179,13 @@ class Trainer:
                 self._write_run_file()
             except OSError as error:
                 raise TrainingError(f"{self.run_folder}: cannot be written ({error.strerror})") from None
+
+    def _restore_average(self, state: RunState) -> None:
+        if state.shards is None:
+            prefix = len(_AVERAGE)
+            self._average = {n[prefix:]: t for n, t in state.tensors.items() if n.startswith(_AVERAGE)}
+        elif self.place.is_main:
+            self._average = load_average(state.shards)
 
     def _described(self) -> dict[str, Any]:
         return {
@@ -200,6 +213,7 @@ class Trainer:
         """
         config = self.config
         log = RunLog(self.run_folder, self.step) if self.place.is_main else None
+        board = RunBoard(self.run_folder, self.step) if log and config.tensorboard else None
         loss = math.nan
         saved_at, saved_step = self._clock(), self.step
         self._module.train()
@@ -209,6 +223,7 @@ class Trainer:
                 value = self._step_gradients(loss, started, report, should_stop)
                 if value is None:
                     self._save(saved_step)
+                    self._wait_for_save()
                     return TrainResult(self.step, None, self._bits_per_byte)
                 loss = value
                 grad_norm = self._update()
@@ -230,13 +245,20 @@ class Trainer:
                         entry["bits_per_byte"] = {name: round(rate, 5) for name, rate in self._bits_per_byte.items()}
                 if log and (is_last or "bits_per_byte" in entry or self.step % config.log_interval_steps == 0):
                     log.write(entry)
+                    if board:
+                        board.write(entry)
                 is_due = self.place.is_main and self._clock() - saved_at >= 60 * config.save_interval_minutes
                 if is_last or self.place.any(is_due):  # one decision for all: gathering a sharded state is collective
                     self._save(saved_step)
                     saved_at, saved_step = self._clock(), self.step
+            self._wait_for_save()
             checkpoint = self._finish()
             return TrainResult(self.step, checkpoint, self._bits_per_byte)
         finally:
+            if self._sharded_saves is not None:
+                self._sharded_saves.close()
+            if board:
+                board.close()
             if log:
                 log.close()
                 self._lock.release()
@@ -349,17 +371,25 @@ class Trainer:
     def _save(self, saved_step: int) -> None:
         if self.step == saved_step:
             return
-        tensors = whole_state(self._module, self._optimizers)
-        if not self.place.is_main:
-            return
-        tensors |= {_AVERAGE + name: value for name, value in self._average.items()}
         values = {
             "averaging": self._averaging(),
             "num_averaged": self._num_averaged,
             "bits_per_byte": self._bits_per_byte,
             "train_seconds": self._train_seconds,
         }
+        if self._sharded_saves is not None:
+            self._sharded_saves.save(self.step, values, self._module, self._optimizers, self._average)
+            return
+        tensors = whole_state(self._module, self._optimizers)
+        if not self.place.is_main:
+            return
+        tensors |= {_AVERAGE + name: value for name, value in self._average.items()}
         save_state(self.run_folder, RunState(self.step, values, tensors))
+
+    def _wait_for_save(self) -> None:
+        if self._sharded_saves is not None:
+            self._sharded_saves.wait()
+            self.place.wait()  # the first process gives the state its name
 
     def _describe_initial(self) -> dict[str, Any] | None:
         # The record of what the run started from, so that a model's whole history is in its checkpoint.

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from keyboard_lm.errors import DataError
-from keyboard_lm.network.tokenizer import Tokenizer
-from keyboard_lm_training.corpus.shards import HELDOUT, TRAIN, CorpusManifest, open_shard
+from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE, Tokenizer
+from keyboard_lm_training.corpus.shards import (
+    HELDOUT,
+    MANIFEST_FILE,
+    TRAIN,
+    CorpusManifest,
+    ShardRecord,
+    open_shard,
+)
+from keyboard_lm_training.run.block_cache import BlockCache, CachedShard, default_cache_folder
 from keyboard_lm_training.run.heldout import HeldoutShard
-from keyboard_lm_training.run.windows import RepeatedWindows, WindowSampler
+from keyboard_lm_training.run.windows import RepeatedWindows, Shard, WindowSampler
+from keyboard_lm_training.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -32,19 +44,29 @@ class TrainingData:
     manifest: CorpusManifest
 
     @classmethod
-    def load(cls, folder: Path, seq_len: int, seed: int) -> TrainingData:
-        """Open a corpus folder made by `keyboard-lm corpus`.
+    def load(cls, place: Path | str, seq_len: int, seed: int, cache_folder: Path | None = None) -> TrainingData:
+        """Open a corpus made by `keyboard-lm corpus`.
+
+        Args:
+            place: its folder, or an URL that fsspec understands, whose shards are then read a block at a time.
+            seq_len: tokens of a window.
+            seed: of the windows' order.
+            cache_folder: where blocks of an URL's shards are kept on this machine; by default in the user's cache.
 
         Raises:
             DataError: the folder is not a corpus, is damaged, or is too small for one window.
             CheckpointError: its tokenizer cannot be read.
         """
-        manifest = CorpusManifest.load(folder)
-        tokenizer = Tokenizer.load(folder)
+        if "://" in str(place):
+            manifest, tokenizer, open_one = _open_remote(str(place), cache_folder or default_cache_folder())
+        else:
+            folder = Path(place)
+            manifest, tokenizer = CorpusManifest.load(folder), Tokenizer.load(folder)
+            open_one = partial(open_shard, folder)
         if tokenizer.digest != manifest.tokenizer_digest:
-            raise DataError(f"{folder}: the tokenizer is not the one its shards were made with; rebuild the corpus")
+            raise DataError(f"{place}: the tokenizer is not the one its shards were made with; rebuild the corpus")
         shards = {
-            source.name: [open_shard(folder, shard) for shard in manifest.shards_of(TRAIN, source.name)]
+            source.name: [open_one(shard) for shard in manifest.shards_of(TRAIN, source.name)]
             for source in manifest.sources
         }
         weights = {source.name: source.weight for source in manifest.sources}
@@ -52,7 +74,7 @@ class TrainingData:
             shards, weights, seq_len, tokenizer.bos_id, tokenizer.eos_id, seed, tokenizer.vocab_size
         )
         heldout = tuple(
-            HeldoutShard(shard.source, open_shard(folder, shard), shard.num_bytes / shard.num_tokens)
+            HeldoutShard(shard.source, open_one(shard), shard.num_bytes / shard.num_tokens)
             for shard in manifest.shards_of(HELDOUT)
             if shard.num_tokens > 1
         )
@@ -87,3 +109,15 @@ class TrainingData:
                 for source in self.manifest.sources
             ],
         }
+
+
+def _open_remote(place: str, cache_folder: Path) -> tuple[CorpusManifest, Tokenizer, Callable[[ShardRecord], Shard]]:
+    # The small files are read whole each time; what a shard should be its digest in the manifest says.
+    storage = open_storage(place)
+    manifest = CorpusManifest.from_json(storage.read(MANIFEST_FILE).decode(), storage.where(MANIFEST_FILE))
+    with TemporaryDirectory() as scratch:
+        for name in (TOKENIZER_FILE, PROPER_NOUNS_FILE):
+            (Path(scratch) / name).write_bytes(storage.read(name))
+        tokenizer = Tokenizer.load(Path(scratch))
+    cache = BlockCache(storage, manifest.shards, cache_folder)
+    return manifest, tokenizer, partial(CachedShard, cache)

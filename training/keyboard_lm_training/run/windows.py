@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keyboard_lm.errors import ConfigError, DataError
+from keyboard_lm_training.run.block_cache import CachedShard
 
-Shard = NDArray[np.uint16]
+
+class Shard(Protocol):
+    """Token ids: a mapped file, an array, or what a block cache holds."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
 _FEISTEL_ROUNDS = 4
 
 
@@ -120,13 +130,17 @@ class WindowSampler:
             rows = epochs == epoch
             drawn[rows] = permute(places[rows].astype(np.uint64), self.windows_per_epoch, self._seed + int(epoch))
         windows = np.empty((count, self.seq_len + 1), dtype=np.int64)
-        for row, (epoch, place) in enumerate(zip(epochs, drawn, strict=True)):
+        found: list[tuple[Shard, int]] = []
+        for epoch, place in zip(epochs, drawn, strict=True):
             number = int(np.searchsorted(self._ends, place, side="right"))
             source = self._sources[number]
             first = int(self._ends[number]) - source.windows_per_epoch
             # Where an epoch takes only a share of a source, the next epoch goes on where this one ended.
             index = (int(epoch) * source.windows_per_epoch + int(place) - first) % int(source.windows_before[-1])
-            windows[row] = self._window(source, index)
+            found.append(self._place(source, index))
+        self._prefetch(found)
+        for row, (shard, start) in enumerate(found):
+            windows[row] = window_at(shard, start, self.seq_len, self._bos_id, self._eos_id)
         if self._vocab_size is not None and int(windows.max(initial=0)) >= self._vocab_size:
             raise DataError(
                 f"a training shard holds id {int(windows.max())}, but there are {self._vocab_size} pieces: it is "
@@ -134,11 +148,17 @@ class WindowSampler:
             )
         return windows
 
-    def _window(self, source: _Source, index: int) -> NDArray[np.int64]:
+    def _place(self, source: _Source, index: int) -> tuple[Shard, int]:
         number = int(np.searchsorted(source.windows_before, index, side="right")) - 1
-        shard = source.shards[number]
-        start = (index - int(source.windows_before[number])) * self.seq_len
-        return window_at(shard, start, self.seq_len, self._bos_id, self._eos_id)
+        return source.shards[number], (index - int(source.windows_before[number])) * self.seq_len
+
+    def _prefetch(self, found: Sequence[tuple[Shard, int]]) -> None:
+        # One request for a batch: one for each window would wait for the store each time. A window begins with the
+        # first message at or after its place, so it may reach over its length.
+        cached = [(shard, start) for shard, start in found if isinstance(shard, CachedShard)]
+        if cached:
+            ranges = [shard.byte_range(start - 1, start + 2 * self.seq_len) for shard, start in cached]
+            cached[0][0].cache.prefetch(ranges)
 
 
 class RepeatedWindows:

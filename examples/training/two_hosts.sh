@@ -8,6 +8,7 @@
 set -euo pipefail
 first=$1 corpus=$2 run=$3
 shift 3
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # torch 2.13 would start again on the store of the dead
 exec "${PYTHON:-python3}" -m torch.distributed.run \
     --nnodes "${HOSTS:-2}" --nproc-per-node "${PROCESSES:-1}" --max-restarts 3 \
     --rdzv-backend c10d --rdzv-id keyboard-lm --rdzv-endpoint "$first:${PORT:-29400}" \

@@ -101,7 +101,12 @@ def placed(device: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_S
     try:
         # Both: saves go through the CPU also where training does not.
         backend = "cpu:gloo,cuda:nccl" if name == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        timeout = timedelta(seconds=timeout_seconds)
+        store = _store_of_attempt(world_size, timeout)
+        if store is None:
+            dist.init_process_group(backend, timeout=timeout)
+        else:
+            dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
         is_initialised = True
         here = torch.device(name, local_rank) if name == "cuda" else torch.device(name)
         yield Placement(here, rank, world_size, timeout_seconds)
@@ -119,6 +124,16 @@ def placed(device: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_S
     finally:
         if is_initialised:
             dist.destroy_process_group()
+
+
+def _store_of_attempt(world_size: int, timeout: timedelta) -> dist.Store | None:
+    # torchrun of torch 2.13 keeps its store when it starts processes again, and the new ones would wait for the dead ones'
+    # addresses (findings/torchrun_restart_store.sh): what each attempt says there gets its number in front.
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return dist.PrefixStore(f"attempt_{attempt}", dist.TCPStore(address, port, world_size, False, timeout))
 
 
 def _is_of_connection(error: RuntimeError) -> bool:

@@ -30,20 +30,17 @@ if TYPE_CHECKING:
 PRUNED_FOLDER = "pruned"
 
 
-class CorpusPlace(click.ParamType):
-    """A corpus's folder, as a path, or its URL, as text."""
-
-    name = "path or URL"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        return value if isinstance(value, Path) or "://" in str(value) else Path(value)
+def corpus_place(text: str) -> Path | str:
+    """Return a corpus's folder as a path, or its URL as it is."""
+    return text if "://" in text else Path(text)
 
 
 _OPTIONS = (
     click.option("--size", default="9m", help="One of `keyboard-lm sizes`, or a TOML file with a shape of your own."),
     click.option(
         "--data",
-        type=CorpusPlace(),
+        type=corpus_place,
+        metavar="PATH_OR_URL",
         help="A folder made by `keyboard-lm corpus`, or an URL of one.  [default: a small CC0 sample]",
     ),
     click.option(

@@ -126,14 +126,15 @@ def placed(device: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_S
             dist.destroy_process_group()
 
 
-def _store_of_attempt(world_size: int, timeout: timedelta) -> dist.Store | None:
-    # torchrun of torch 2.13 keeps its store when it starts processes again, and the new ones would wait for the dead ones'
-    # addresses (findings/torchrun_restart_store.sh): what each attempt says there gets its number in front.
+def _store_of_attempt(world_size: int, timeout: timedelta) -> Any:
+    # torchrun of torch 2.13 keeps its store when it starts processes again, and the new ones would wait at addresses of
+    # the dead (findings/torchrun_restart_store.sh): what each attempt says there gets its number in front.
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return dist.PrefixStore(f"attempt_{attempt}", dist.TCPStore(address, port, world_size, False, timeout))
+    names: Any = dist  # its stubs do not export the stores
+    return names.PrefixStore(f"attempt_{attempt}", names.TCPStore(address, port, world_size, False, timeout))
 
 
 def _is_of_connection(error: RuntimeError) -> bool:

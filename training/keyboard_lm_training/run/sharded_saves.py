@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict import (
@@ -30,6 +30,8 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from keyboard_lm.errors import TrainingError
 from keyboard_lm_training.run.devices import Placement
@@ -85,9 +87,9 @@ class ShardedSaves:
         if average:
             state[_AVERAGE] = dict(average)
         self._place.wait()  # for the folder
-        written: Any = dcp.async_save(
+        written: Any = async_save(
             state,
-            storage_writer=dcp.FileSystemWriter(draft / SHARDS_FOLDER),
+            storage_writer=FileSystemWriter(draft / SHARDS_FOLDER),
             process_group=self._group,
             async_stager=self._stager,
         )
@@ -157,7 +159,7 @@ def load_average(folder: Path) -> dict[str, Tensor]:
     """
     prefix = f"{_AVERAGE}."
     try:
-        found = dcp.FileSystemReader(folder / SHARDS_FOLDER).read_metadata().state_dict_metadata
+        found = FileSystemReader(folder / SHARDS_FOLDER).read_metadata().state_dict_metadata
     except Exception as error:
         raise _unreadable(folder, error) from error
     sums = {
@@ -182,7 +184,7 @@ def _sharded_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -
 
 def _load(state: dict[str, Any], folder: Path, is_alone: bool = False) -> None:
     try:
-        dcp.load(state, storage_reader=dcp.FileSystemReader(folder / SHARDS_FOLDER), no_dist=is_alone)
+        load(state, storage_reader=FileSystemReader(folder / SHARDS_FOLDER), no_dist=is_alone)
     except Exception as error:
         raise _unreadable(folder, error) from error
 

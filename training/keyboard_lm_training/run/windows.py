@@ -222,5 +222,6 @@ def window_at(shard: Shard, start: int, seq_len: int, bos_id: int, eos_id: int) 
         start += int(ends[0]) if len(ends) else 0
     start = min(start, len(shard) - seq_len)
     if shard[start] == bos_id and start + seq_len < len(shard):
-        return shard[start : start + seq_len + 1].astype(np.int64)
+        whole: NDArray[np.int64] = shard[start : start + seq_len + 1].astype(np.int64)
+        return whole
     return np.concatenate(([bos_id], shard[start : start + seq_len].astype(np.int64)))

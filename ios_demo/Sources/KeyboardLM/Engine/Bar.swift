@@ -45,6 +45,8 @@ package struct Request: Sendable {
     package var shift: Shift?
     /// Whether a correction could be applied here.
     package var mayCorrect = true
+    /// Of a word that was drawn behind the text; empty where none was.
+    package var path: [PathPoint] = []
     /// Which state of the field this is, for the answer to be told from those to earlier ones.
     package var revision = 0
 

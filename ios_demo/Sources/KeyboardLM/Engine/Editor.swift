@@ -42,6 +42,7 @@ public final class Editor {
     private var lastTaps: [Tap?] = []  // of the last characters before the cursor
     private var space: (place: Int, maker: Maker)?  // the last space, while nothing before it changes
     private var undo: Undo?
+    private var swiped: (start: Int, end: Int)?  // the word just swiped, which the next backspace takes away
 
     package init(options: EditorOptions = EditorOptions(), form: TextForm = TextForm()) {
         self.options = options
@@ -74,6 +75,16 @@ public final class Editor {
         }
     }
 
+    /// The text before a word that is swiped now: a space more where one is wanted.
+    package var beforeSwiped: CodePoints { before + lead }
+
+    /// What `shift` is there.
+    package var shiftOfSwiped: Shift {
+        guard case .automatic = shiftState, !lead.isEmpty else { return shift }
+        let line = TypingRules.lineBefore(beforeSwiped, cursor + 1)
+        return options.sentenceCapitals && TypingRules.startsSentence(line, form) ? .on : .off
+    }
+
     /// Whether the space before the cursor came with an accepted word, to go again before punctuation.
     public var hasAutoSpace: Bool { space.map { $0.place == cursor - 1 && $0.maker == .automatic } ?? false }
 
@@ -90,8 +101,13 @@ public final class Editor {
     public func apply(_ event: Event) -> Edit {
         reported = []
         var edit = Edit()
+        if let word = swiped {
+            swiped = nil
+            if event != .backspaced || undo == nil { finish(word.start, word.end) }
+        }
         switch event {
         case .typed(let character, let tap, let correction): edit = type(character, tap, correction)
+        case .swiped(let word): edit = swipe(word)
         case .backspaced: edit = backspace()
         case .shiftPressed(let lock):
             if shift == (lock ? .lock : .off) {
@@ -192,8 +208,33 @@ public final class Editor {
         lastTaps = undo.taps.suffix(Self.maxTaps)
         space = undo.space
         if undo.undone != nil { keep(start) }
-        finish(TypingRules.wordSpan(text, start).lowerBound, cursor)
+        if !undo.restored.isEmpty { finish(TypingRules.wordSpan(text, start).lowerBound, cursor) }
         return edit
+    }
+
+    private func swipe(_ word: CodePoints) -> Edit {
+        guard !word.isEmpty else { return Edit() }
+        keepIfInside()
+        let at = cursor, taps = lastTaps, space = self.space
+        let span = TypingRules.wordSpan(text, at)
+        let endsHere = !span.isEmpty && span.upperBound == at
+        // A half-typed word stays as it is, for it cannot be put back; but "i" becomes "I" as before any space.
+        let own = endsHere ? correction(span, nil) : nil
+        let first = at - (own?.replaced.count ?? 0)
+        let put = lead + word
+        var edit = insertSpaced(first, at, (own?.text ?? "") + put)
+        undo = Undo(inserted: edit.inserted.suffix(from: at - first), restored: "", taps: taps, space: space)
+        if endsHere { finish(span.lowerBound, span.upperBound) }
+        let begins = at + put.count - word.count
+        swiped = (begins, begins + word.count)
+        edit.correction = own
+        return edit
+    }
+
+    // What stands between the text before the cursor and a word that is no part of the one under it.
+    private var lead: CodePoints {
+        let isInside = TypingRules.wordSpan(text, cursor).lowerBound < cursor
+        return isInside || TypingRules.needsSpace(TypingRules.lineBefore(text, cursor), form) ? " " : ""
     }
 
     private func acceptSlot(_ word: CodePoints, _ replaced: CodePoints?) -> Edit {
@@ -227,6 +268,14 @@ public final class Editor {
     }
 
     private func insertAccepted(_ start: Int, _ end: Int, _ inserted: CodePoints, wordsFrom: Int) -> Edit {
+        let edit = insertSpaced(start, end, inserted)
+        keep(wordsFrom)
+        finish(wordsFrom, cursor - 1)
+        return edit
+    }
+
+    // With a space behind it, unless something stands there that needs none.
+    private func insertSpaced(_ start: Int, _ end: Int, _ inserted: CodePoints) -> Edit {
         let after = text[end..<end + 1]
         let isApart =
             after.first.map { next in
@@ -240,8 +289,6 @@ public final class Editor {
         let edit = splice(start, end, hasTrail ? inserted + 0x20 : inserted)
         if hasTrail { space = (cursor - 1, .automatic) }
         releaseShift()
-        keep(wordsFrom)
-        finish(wordsFrom, cursor - 1)
         return edit
     }
 

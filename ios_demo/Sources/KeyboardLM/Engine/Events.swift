@@ -18,6 +18,8 @@ public struct Correction: Equatable, Sendable {
 public enum Event: Equatable, Sendable {
     /// A key was pressed: what is on it, where it was touched, and what the engine had decided for the text as it stands.
     case typed(CodePoints, tap: Tap? = nil, correction: Correction? = nil)
+    /// A word was drawn, and this was read from its path (see `Session.swipe`).
+    case swiped(CodePoints)
     case backspaced
     /// Shift was pressed once, or twice for caps lock.
     case shiftPressed(lock: Bool = false)

@@ -2,7 +2,7 @@ import Foundation
 
 /// A word on its way to a slot: the one type that every source of words yields.
 struct Offer {
-    enum Source { case typed, network, continuation, ownWords, lexicon, mistyped, corrector, emoji }
+    enum Source { case typed, network, continuation, ownWords, lexicon, mistyped, corrector, emoji, swipe }
 
     /// What would be inserted, with the capitals that belong there.
     let text: CodePoints

@@ -8,6 +8,7 @@ final class OwnWords {
     private var numWords = -1
     private var words: Set<CodePoints> = []  // that `search` finds, or no lexicon can hold
     private var search: CandidateSearch?
+    private var decoder: SwipeDecoder?
     private static let mostWords = 2000  // the heaviest of all that were learned
 
     init(_ store: PersonalStore, _ language: Language, _ layout: Layout) {
@@ -25,6 +26,16 @@ final class OwnWords {
         }
     }
 
+    /// The learned words that a path may have meant, most promising first.
+    ///
+    /// - Throws: `KeyboardLMError` where no finger can have drawn it.
+    func swiped(_ path: [PathPoint]) throws -> [SwipeCandidate] {
+        look()
+        return try decoder?.find(path).map {
+            SwipeCandidate(entry: $0.entry, text: $0.text, logLikelihood: $0.logLikelihood, logFrequency: -.infinity)
+        } ?? []
+    }
+
     private func look() {
         let numWords = store.numWords
         guard numWords != self.numWords else { return }
@@ -33,12 +44,15 @@ final class OwnWords {
         guard words != self.words else { return }
         self.words = words
         let entries = words.filter(Lexicon.canHold).sorted().map { Entry($0, frequency: 1) }
-        search = nil
+        (search, decoder) = (nil, nil)
         if !entries.isEmpty, let lexicon = try? Lexicon.build(entries) {  // or of more letters than a lexicon can hold
             var options = CandidateOptions()
             (options.numWords, options.beam) = (4, 200)
             let channel = Channel(layout, alphabet: lexicon.alphabet, parameters: language.channel)
             search = CandidateSearch(lexicon, channel, options)
+            var drawn = PathBeamOptions()
+            (drawn.numNodes, drawn.numWords) = (200, 4)
+            decoder = SwipeDecoder(lexicon, layout, beam: drawn)
         }
     }
 }

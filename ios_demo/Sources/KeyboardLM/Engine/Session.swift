@@ -17,6 +17,7 @@ public final class Session {
     private let budgetMs: Double
     private let timer: () -> Double
     private var problems: [String] = []
+    private var swipedAt = -1  // the revision at which the bar holds what else a path may have meant
     private static let maxProblems = 20
 
     /// - Parameters:
@@ -64,6 +65,30 @@ public final class Session {
         return edit
     }
 
+    /// Reads the path of a finger and puts the word into the field; the bar holds what else it may have meant.
+    ///
+    /// A path that stays on one key is that key; one that no word fits changes nothing.
+    /// - Throws: `KeyboardLMError` where no finger can have drawn it; nothing has changed.
+    @discardableResult
+    public func swipe(_ path: [PathPoint]) throws -> Edit {
+        if try SwipePath.isTap(path) {
+            let tap = Tap(x: path[0].x, y: path[0].y)
+            return suggester.layout.key(at: tap).map { apply(.typed(CodePoints($0), tap: tap)) } ?? Edit()
+        }
+        _ = try Track(path, on: suggester.layout)  // what else is thrown is the network's
+        var request = Request(editor.beforeSwiped)
+        (request.shift, request.revision, request.path) = (editor.shiftOfSwiped, revision, path)
+        var answer = answer(request, Turn(cost: cost, budgetMs: budgetMs, clock: timer))
+        guard let word = answer.slots.first else { return Edit() }
+        let edit = apply(.swiped(word.text))
+        // What an alternative replaces: the word that went in, and the space behind it.
+        let replaced = editor.hasAutoSpace ? word.text + " " : word.text
+        answer.slots = answer.slots.dropFirst().map { Slot($0.text, $0.kind, $0.probability, replaced: replaced) }
+        answer.revision = revision
+        (shown, swipedAt) = (answer, revision)
+        return edit
+    }
+
     /// The field as it stands, to be answered elsewhere; give the answer to `show`.
     package var request: Request {
         var request = Request(editor.before)
@@ -81,22 +106,22 @@ public final class Session {
     ///   - isStale: asked before each call whether somebody still waits for the answer.
     @discardableResult
     public func suggest(deadline: Double? = nil, isStale: (() -> Bool)? = nil) -> Answer {
-        if shown.revision == revision && shown.stage == .full { return shown }
-        show(answer(Turn(cost: cost, budgetMs: budgetMs, deadline: deadline, clock: timer, isStale: isStale)))
+        if shown.revision == revision && (shown.stage == .full || swipedAt == revision) { return shown }
+        show(answer(request, Turn(cost: cost, budgetMs: budgetMs, deadline: deadline, clock: timer, isStale: isStale)))
         return shown
     }
 
     /// Returns, and shows, the bar that needs no call of the network: lexicon, what was learned, what is cached.
     @discardableResult
     public func suggestAtOnce() -> Answer {
-        show(answer(Turn(cost: cost, budgetMs: 0, clock: timer)))
+        show(answer(request, Turn(cost: cost, budgetMs: 0, clock: timer)))
         return shown
     }
 
-    /// Puts an answer on the bar, words that stay in their places; false where it comes too late.
+    /// Puts an answer on the bar, words that stay in their places; false where it comes too late, or behind a swiped word.
     @discardableResult
     public func show(_ answer: Answer) -> Bool {
-        guard answer.revision == revision else { return false }
+        guard answer.revision == revision, swipedAt != revision else { return false }
         var answer = answer
         if let correction = answer.correction, !editor.allows(correction) {
             answer.correction = nil
@@ -118,7 +143,7 @@ public final class Session {
     }
 
     // The bar of a turn; where the network fails, the bar without it, and a line that says so.
-    private func answer(_ turn: Turn) -> Answer {
+    private func answer(_ request: Request, _ turn: Turn) -> Answer {
         do {
             return try suggester.answer(request, turn)
         } catch {

@@ -34,6 +34,8 @@ package final class SuggesterParts {
     let corrector: Corrector
     let filter: OfferFilter
     let knownWords: KnownWords
+    /// Finds what a path may have meant; what it needs of the lexicon is arranged at the first.
+    private(set) lazy var swipes = SwipeDecoder(language.lexicon, layout)
 
     /// - Parameter isOffensive: words that are never offered; nil for those the lexicon marks.
     package init(
@@ -68,6 +70,8 @@ package final class Suggester {
     private let words: WordSources
     private let meant: MeantSources
     private let ahead: Ahead
+    private let swiped: SwipeSource
+    package let layout: Layout
 
     /// - Parameters:
     ///   - backend: the network; nobody else may use its cache.
@@ -93,9 +97,13 @@ package final class Suggester {
         words = WordSources(
             scorer: parts.scorer, language: language, numWords: numWords, logMix: logarithm(options.corrector.frequencyMix),
             natsPerStep: options.candidates.natsPerStep, words: known)
+        let ownWords = personal.map { OwnWords($0, language, parts.layout) }
+        layout = parts.layout
+        swiped = SwipeSource(
+            decoder: { parts.swipes }, own: ownWords, scorer: parts.scorer, form: form,
+            frequencyMix: options.corrector.frequencyMix)
         meant = MeantSources(
-            corrector: corrector, search: parts.candidates, boundaries: boundaries,
-            ownWords: personal.map { OwnWords($0, language, parts.layout) }, personal: personal,
+            corrector: corrector, search: parts.candidates, boundaries: boundaries, ownWords: ownWords, personal: personal,
             numMistyped: options.numMistyped, leastShare: options.leastShare)
         ahead = Ahead(
             table: boundaries.table, scorer: parts.scorer, isUnfit: { filter.isOffensive($0) || !known.isWord($0) },
@@ -120,13 +128,18 @@ package final class Suggester {
     }
 
     private func answer(_ request: Request, _ turn: Turn, _ begun: Double) throws -> Answer {
-        let typed = form.splitTyped(Boundaries.recent(request.text))
+        let isDrawn = !request.path.isEmpty
+        var typed = form.splitTyped(Boundaries.recent(request.text))
+        if isDrawn && !typed.partial.isEmpty {
+            typed = form.splitTyped(Boundaries.recent(request.text) + " ")  // a swiped word is always another
+        }
         let boundary = try boundaries.atOnce(typed, turn)
         let numFed = turn.numCalls
         let view = personal?.view(typed.messages.last ?? [])
         let place = Place(request: request, typed: typed, turn: turn, boundary: boundary, view: view)
         let ranking = Ranking(filter, view)
-        var answer = try place.word.isEmpty ? betweenWords(place, ranking) : inWord(place, ranking)
+        let make = isDrawn ? byPath : place.word.isEmpty ? betweenWords : inWord
+        var answer = try make(place, ranking)
         answer.stage = Self.stage(turn, hasBoundary: boundary != nil, numFed: numFed)
         answer.numModelCalls = turn.numCalls
         answer.deviceMs = turn.spentMs
@@ -192,6 +205,11 @@ package final class Suggester {
         }
         let slots = Arrangement.slots(ranking.best(), total, numSlots)
         return Answer(slots: slots, ghost: try slots.first.flatMap { try ahead.ghostInside(place, result, $0) })
+    }
+
+    private func byPath(_ place: Place, _ ranking: Ranking) throws -> Answer {
+        ranking.add(try swiped.words(place))
+        return Answer(slots: Arrangement.slots(ranking.best(), ranking.total(), options.numSlots + 1, leastShare: 0))
     }
 
     private static func stage(_ turn: Turn, hasBoundary: Bool, numFed: Int) -> Stage {

@@ -17,6 +17,7 @@ final class KeyboardViewController: UIInputViewController {
         self.keyboard = keyboard
         keys.show(layout: pack?.layouts["qwerty"], showsGlobe: true)
         keys.onKey = { [weak self] key, tap in self?.pressed(key, tap) }
+        keys.onPath = { [weak keyboard] path in keyboard?.swipe(path) ?? false }
         keys.onGlobe = { [weak self] view, event in self?.handleInputModeList(from: view, with: event) }
         bar.onWord = { [weak keyboard] place in keyboard?.accept(place) }
         bar.onGhost = { [weak keyboard] onlyWord in keyboard?.acceptGhost(onlyWord: onlyWord) }

@@ -5,6 +5,8 @@ import UIKit
 /// where it is lifted; a second finger commits the first.
 final class KeysView: UIView {
     var onKey: (KeyGeometry.Key, Tap) -> Void = { _, _ in }
+    /// A finger slid over letters; false where it was a tap all the same.
+    var onPath: ([PathPoint]) -> Bool = { _ in false }
     var onGlobe: (UIView, UIEvent) -> Void = { _, _ in }
     var shift = Shift.off { didSet { if shift != oldValue { setNeedsDisplay() } } }
     var showsGlobe = true { didSet { if showsGlobe != oldValue { rebuild() } } }
@@ -13,6 +15,7 @@ final class KeysView: UIView {
     private var page = KeyGeometry.Page.letters
     private var geometry: KeyGeometry?
     private var pressed: (touch: UITouch, key: KeyGeometry.Key)?
+    private var path: [PathPoint] = []  // of the finger that is down, where it came down on a letter
 
     override init(frame: CGRect) {
         super.init(frame: frame)
@@ -60,6 +63,11 @@ final class KeysView: UIView {
         return Tap(x: point.x / bounds.width * geometry.columns, y: point.y / bounds.height * Double(geometry.rows))
     }
 
+    private func point(_ touch: UITouch) -> PathPoint {
+        let place = tap(touch)
+        return PathPoint(x: place.x, y: place.y, ms: touch.timestamp * 1000)
+    }
+
     override func draw(_ rect: CGRect) {
         for key in geometry?.keys ?? [] {
             let frame = self.frame(of: key).insetBy(dx: 3, dy: 5)
@@ -80,9 +88,15 @@ final class KeysView: UIView {
             commit()  // the finger before
             guard let key = geometry?.key(at: tap(touch)) else { continue }
             pressed = (touch, key)
+            path = key.hasPlace && key.action != .type(" ") ? [point(touch)] : []
             if key.action == .nextKeyboard, let event { onGlobe(self, event) }
         }
         setNeedsDisplay()
+    }
+
+    override func touchesMoved(_ touches: Set<UITouch>, with event: UIEvent?) {
+        guard let pressed, touches.contains(pressed.touch), !path.isEmpty else { return }
+        path.append(point(pressed.touch))
     }
 
     override func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {
@@ -99,6 +113,7 @@ final class KeysView: UIView {
     private func commit() {
         guard let pressed else { return }
         self.pressed = nil
+        if path.count > 1, onPath(path) { return }
         onKey(pressed.key, tap(pressed.touch))
     }
 }

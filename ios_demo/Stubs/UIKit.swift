@@ -4,11 +4,13 @@
 
 @MainActor open class UIResponder: NSObject {
     open func touchesBegan(_ touches: Set<UITouch>, with event: UIEvent?) {}
+    open func touchesMoved(_ touches: Set<UITouch>, with event: UIEvent?) {}
     open func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {}
     open func touchesCancelled(_ touches: Set<UITouch>, with event: UIEvent?) {}
 }
 
 @MainActor open class UITouch: NSObject {
+    open var timestamp: TimeInterval { 0 }
     open func location(in view: UIView?) -> CGPoint { .zero }
 }
 

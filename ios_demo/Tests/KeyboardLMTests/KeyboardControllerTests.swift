@@ -189,6 +189,22 @@ struct KeyboardControllerTests {
         #expect(host.text == "I am \(word) ")
     }
 
+    @Test func aWordThatIsDrawnGoesInAndTheBarHoldsWhatElseItMayBe() async throws {
+        let golden = try JSONSerialization.jsonObject(with: goldenFile("swipe.json")) as? [String: Any]
+        let fields = golden?["sessions"] as? [[String: Any]]
+        let step = try #require((fields?.first?["steps"] as? [[String: Any]])?.first)
+        let path = (step["path"] as? [[Double]] ?? []).map { PathPoint(x: $0[0], y: $0[1], ms: $0[2]) }
+        let others = (step["slots"] as? [[String]] ?? []).map { $0[0] }
+        let keyboard = try await opened()
+        #expect(!keyboard.swipe([PathPoint(x: 4.5, y: 0.5, ms: 0), PathPoint(x: 4.6, y: 0.5, ms: 50)]))  // a tap
+        #expect(keyboard.swipe(path))
+        while host.text.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(host.text == step["text"] as? String)
+        #expect(keyboard.bar.words == others)
+        keyboard.accept(0)
+        #expect(host.text == others[0] + " ")
+    }
+
     @Test func aPrivateFieldGetsNoBar() async throws {
         host.text = "I am "
         host.cursor = 5

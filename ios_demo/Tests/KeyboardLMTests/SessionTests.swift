@@ -34,12 +34,20 @@ struct ToyKeyboard {
         return { ToyNetwork(scores: scores, maxContextLength: length) }
     }
 
-    func replay() throws -> SessionReplay {
-        let store = try store(), times = try #require(pack.devices["iphone-15"])
+    func session(_ store: PersonalStore) throws -> Session {
+        let times = try #require(pack.devices["iphone-15"])
         let cost = CallCost(overheadMs: times.overhead, readMs: times.read, tokenMs: times.token)
-        return try SessionReplay(store) {
-            return Session(try Suggester(network(), parts, personal: store), store, cost: cost, editor: pack.editor)
-        }
+        return Session(try Suggester(network(), parts, personal: store), store, cost: cost, editor: pack.editor)
+    }
+
+    func session() throws -> (Session, PersonalStore) {
+        let store = try store()
+        return (try session(store), store)
+    }
+
+    func replay() throws -> SessionReplay {
+        let store = try store()
+        return try SessionReplay(store) { try session(store) }
     }
 }
 

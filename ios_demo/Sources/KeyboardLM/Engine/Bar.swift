@@ -88,5 +88,14 @@ public struct Answer: Equatable, Sendable {
         return placed
     }
 
+    /// The bar behind a swiped word, which was the first: the others, each of which would replace it and the space behind it.
+    package func behind(swiped hasSpace: Bool, revision: Int) -> Answer {
+        var bar = self
+        let word = slots.first?.text ?? "", replaced = hasSpace ? word + " " : word
+        bar.slots = slots.dropFirst().map { Slot($0.text, $0.kind, $0.probability, replaced: replaced) }
+        bar.revision = revision
+        return bar
+    }
+
     private static let contender = 0.5  // of the worth of the word that would have its place: what keeps one
 }

@@ -78,14 +78,10 @@ public final class Session {
         _ = try Track(path, on: suggester.layout)  // what else is thrown is the network's
         var request = Request(editor.beforeSwiped)
         (request.shift, request.revision, request.path) = (editor.shiftOfSwiped, revision, path)
-        var answer = answer(request, Turn(cost: cost, budgetMs: budgetMs, clock: timer))
+        let answer = answer(request, Turn(cost: cost, budgetMs: budgetMs, clock: timer))
         guard let word = answer.slots.first else { return Edit() }
         let edit = apply(.swiped(word.text))
-        // What an alternative replaces: the word that went in, and the space behind it.
-        let replaced = editor.hasAutoSpace ? word.text + " " : word.text
-        answer.slots = answer.slots.dropFirst().map { Slot($0.text, $0.kind, $0.probability, replaced: replaced) }
-        answer.revision = revision
-        (shown, swipedAt) = (answer, revision)
+        (shown, swipedAt) = (answer.behind(swiped: editor.hasAutoSpace, revision: revision), revision)
         return edit
     }
 

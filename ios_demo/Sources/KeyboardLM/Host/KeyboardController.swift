@@ -85,6 +85,26 @@ public final class KeyboardController {
         statistics.add(insertMs: (Turn.seconds() - begun) * 1000)
     }
 
+    /// A finger slid over the keys: the word goes into the field as soon as it is read, what else it may have meant onto the bar.
+    ///
+    /// - Returns: false, and nothing is done, where the finger stayed on its key, or there is nothing that could read its path.
+    public func swipe(_ path: [PathPoint]) -> Bool {
+        guard hasEngine, !editor.isPrivate, (try? SwipePath.isTap(path)) == false else { return false }
+        if identifier == nil { hostChanged() }
+        var request = Request(editor.beforeSwiped)
+        (request.shift, request.revision, request.path) = (editor.shiftOfSwiped, revision, path)
+        ticket = queue.answer(request) { answer in
+            Task { @MainActor [weak self] in self?.read(answer) }
+        }
+        return true
+    }
+
+    private func read(_ answer: Answer) {
+        guard answer.revision == revision, let word = answer.slots.first else { return }  // too late, or a scribble
+        statistics.add(answer)
+        send(.swiped(word.text), others: answer)
+    }
+
     public func backspace() {
         if let selected = host.selected, !selected.isEmpty {
             isEditing = true
@@ -165,7 +185,7 @@ public final class KeyboardController {
         return shown.correction
     }
 
-    private func send(_ event: Event) {
+    private func send(_ event: Event, others: Answer? = nil) {
         if identifier == nil { hostChanged() }
         editor.options.capitalWords = mayCorrect ? capitalWords : []
         let before = editor.before, after = editor.text.suffix(from: editor.cursor)
@@ -182,7 +202,7 @@ public final class KeyboardController {
         }
         switch event {
         case .typed, .backspaced, .shiftPressed: settle(edit, isElsewhere: false)
-        default: settle(edit, isElsewhere: true)
+        default: settle(edit, isElsewhere: true, others: others)
         }
     }
 
@@ -206,7 +226,7 @@ public final class KeyboardController {
     }
 
     // Learns what an event has finished, and asks for the bar of the field as it stands.
-    private func settle(_ edit: Edit, isElsewhere: Bool) {
+    private func settle(_ edit: Edit, isElsewhere: Bool, others: Answer? = nil) {
         queue.learn(edit.finished)
         if let undone = edit.undone {
             capitalWords.remove(Normaliser.normalise(undone.literal))
@@ -215,6 +235,11 @@ public final class KeyboardController {
         revision += 1
         if isElsewhere { shown = Answer(revision: -1) }  // another place: nothing has to stay where it was
         bar = Bar(revision: revision)
+        if let others {  // behind a swiped word the bar holds what else may have been meant
+            shown = others.behind(swiped: editor.hasAutoSpace, revision: revision)
+            bar.slots = shown.slots
+            return onChange()
+        }
         onChange()
         ask()
     }

@@ -40,12 +40,13 @@ from keyboard_lm.touch.channel import Channel, TapModel
 from keyboard_lm.touch.layout import Tap, load_layout
 from keyboard_lm.words.frequent_words import frequent_words
 
-from . import swipes, word_laws
+from . import network_laws, swipes, text_laws, word_laws
 from .scenarios import SCENARIOS, Keys
 from .toy_network import ToyNetwork
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "laws"
+TOLERANCES = {"network": 5e-4}  # how far a number may be off whatever its size, where that is not next to nothing
 _MAX_NODES = 16
 _FRAGMENTS = (
     *("a", "B", "don't", "I'm", "e.g.", "U.S.", "3.5", "10:30", "\u00df", "\u00e9", "e\u0301", "\u4f60\u597d"),
@@ -108,6 +109,21 @@ def _typos(seed: int, num: int) -> Iterator[tuple[str, tuple[Tap | None, ...]]]:
 
 def _places(taps: tuple[Tap | None, ...]) -> list[list[float] | None]:
     return [None if tap is None else [tap.x, tap.y] for tap in taps]
+
+
+def characters() -> Iterator[Case]:
+    """Yield, for each 256 code points, a digest of the class, case and normal form of those in Unicode 14."""
+    yield from text_laws.characters()
+
+
+def scanner() -> Iterator[Case]:
+    """Yield, for each beginning of one or two symbols, a digest of the forms of strings of up to four."""
+    yield from text_laws.scanner(_checkpoint().tokenizer.form)
+
+
+def network() -> Iterator[Case]:
+    """Yield texts' ids and trees, with logits of the weights in fp32, and the logarithm of the sum; within 5e-4."""
+    yield from network_laws.network(_checkpoint(), _messages())
 
 
 def text_form() -> Iterator[Case]:
@@ -366,8 +382,8 @@ def _taken(session: Session, rng: random.Random) -> Event:
 LAWS: dict[str, Callable[[], Iterator[Case]]] = {
     each.__name__: each
     for each in (
-        text_form, tokens, pieces, lexicon, channel, candidates, cache_calls, search, corrector, words, verdicts,
-        personal, budget, bars, sessions,
+        characters, scanner, text_form, tokens, pieces, lexicon, channel, candidates, cache_calls, search, corrector,
+        words, verdicts, personal, budget, bars, sessions, network,
     )
 }  # fmt: skip
 

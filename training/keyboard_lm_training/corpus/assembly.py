@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keyboard_lm.errors import DataError
+from keyboard_lm_training.corpus.encoding import BLOCK_TYPE
 from keyboard_lm_training.corpus.shards import (
     MANIFEST_FILE,
     MAX_SHARD_TOKENS,
@@ -72,19 +75,16 @@ class _Shard:
 
 def lay_out_shards(work: Work, index: int) -> Values:
     """Cut the parts' token ids into shards, which end with the first block that fills them."""
-    marks = work.marks("encode", len(work.parts))
     shards: list[_Shard] = []
     for number, source in enumerate(work.recipe.sources):
         own = [part for part, value in enumerate(work.parts) if value.source == number]
         for split_number, split in enumerate(SPLITS):
-            blocks = [
-                (part, block) for part in own for block in marks[part]["blocks"] if block[1] == split_number
-            ]  # fmt: skip
-            shards += _cut(source.name, split, blocks)
+            shards += _cut(source.name, split, _blocks(work, own, split_number))
     if not any(shard.split == TRAIN for shard in shards):
         raise DataError("no training text is left after cleaning and de-duplication; add sources")
     lost: list[Counter[str]] = [Counter() for _ in work.recipe.sources]
-    for part, mark in zip(work.parts, marks, strict=True):
+    for index, part in enumerate(work.parts):
+        mark = work.mark("encode", index)
         lost[part.source].update({name: mark[name] for name in ("exact", "near", "short_document")})
     layout = [
         {"file": s.file, "source": s.source, "split": s.split, "segments": s.segments, "num_tokens": s.num_tokens,
@@ -95,9 +95,20 @@ def lay_out_shards(work: Work, index: int) -> Values:
     return {}
 
 
-def _cut(source: str, split: str, blocks: list[tuple[int, list[int]]]) -> Iterator[_Shard]:
+def _blocks(work: Work, parts: Sequence[int], split: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield the blocks of a split, part by part: all of a large source's do not fit into memory."""
+    for part in parts:
+        table = np.frombuffer(work.storage.read(f"blocks/{part}"), BLOCK_TYPE).reshape(-1, 5)
+        for block in table[table[:, 1] == split].tolist():
+            yield part, block
+
+
+def _cut(source: str, split: str, blocks: Iterator[tuple[int, list[int]]]) -> Iterator[_Shard]:
     shard, number, last_part, position = None, 0, -1, 0
-    for index, (part, (block, _, num_tokens, num_messages, num_bytes)) in enumerate(blocks):
+    upcoming = next(blocks, None)
+    while upcoming is not None:
+        part, (block, _, num_tokens, num_messages, num_bytes) = upcoming
+        upcoming = next(blocks, None)
         if part != last_part:
             last_part, position = part, 0
         if shard is None:
@@ -111,7 +122,7 @@ def _cut(source: str, split: str, blocks: list[tuple[int, list[int]]]) -> Iterat
         shard.num_tokens += num_tokens
         shard.num_messages += num_messages
         shard.num_bytes += num_bytes
-        goes_on = index + 1 < len(blocks) and blocks[index + 1][1][0] == block  # the block began in the part before
+        goes_on = upcoming is not None and upcoming[1][0] == block  # in the next part
         if shard.num_tokens >= MAX_SHARD_TOKENS and not goes_on:
             yield shard
             shard = None

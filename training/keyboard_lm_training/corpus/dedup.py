@@ -191,11 +191,13 @@ def near_signatures(documents: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32
     starts = []  # of each document among the stretches
     for messages in documents:
         words = " ".join(messages).lower().split()
-        count = max(1, len(words) - SHINGLE_WORDS + 1)
         starts.append(len(shingles))
-        for start in range(0, count, _SHINGLES_AT_ONCE):
-            stretch = range(start, min(count, start + _SHINGLES_AT_ONCE))
-            shingles.append([" ".join(words[i : i + SHINGLE_WORDS]) for i in stretch])
+        for start in range(0, max(1, len(words) - SHINGLE_WORDS + 1), _SHINGLES_AT_ONCE):
+            stretch = words[start : start + _SHINGLES_AT_ONCE + SHINGLE_WORDS - 1]
+            if len(stretch) < SHINGLE_WORDS:
+                shingles.append([" ".join(stretch)])
+            else:  # half the time of a join for each slice
+                shingles.append([*map(" ".join, zip(*(stretch[i:] for i in range(SHINGLE_WORDS)), strict=False))])
     if len(shingles) == len(documents):
         return _signed(shingles)
     return np.minimum.reduceat(np.concatenate([_signed([stretch]) for stretch in shingles]), starts, axis=0)
@@ -207,12 +209,26 @@ def _signed(shingles: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32]:
 
 
 def band_keys(signatures: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
-    """Return one 64-bit key per band of each signature: (documents, `NUM_BANDS`)."""
-    bands = np.ascontiguousarray(signatures, "<u4").reshape(len(signatures), NUM_BANDS, BAND_ROWS)
-    keys = [
-        [text_key(bytes([index]) + band.tobytes()) for index, band in enumerate(document)] for document in bands
-    ]  # fmt: skip
-    return np.array(keys, np.uint64).reshape(len(signatures), NUM_BANDS)
+    """Return one 64-bit key per band of each signature: (documents, `NUM_BANDS`).
+
+    Two bands that are unlike share a key once in 2^64; the signatures are compared anyway.
+    """
+    bands = signatures.reshape(len(signatures), NUM_BANDS, BAND_ROWS).astype(np.uint64)
+    keys = np.broadcast_to(np.arange(NUM_BANDS, dtype=np.uint64), bands.shape[:2])
+    for row in range(BAND_ROWS):
+        keys = _mixed(keys ^ bands[:, :, row])
+    return keys
+
+
+def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return numbers of which each bit depends on all of theirs, one to one.
+
+    Source: the finaliser of SplitMix64, Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
+    """
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 @cache

@@ -20,6 +20,7 @@ from keyboard_lm_training.corpus.tokenizer_stages import load_tokenizer
 from keyboard_lm_training.corpus.work import Flags, Values, Work
 from keyboard_lm_training.storage import Storage
 
+BLOCK_TYPE = np.dtype("<i8")
 _BLOCK_BYTES = 1 << 19  # part of the result: shards are cut where such a stretch of a source ends
 
 
@@ -154,13 +155,13 @@ def encode_part(work: Work, part: int) -> Values:
     """Write the token ids of a part, split by split.
 
     Returns:
-        ``blocks``: for each block and split (block, split, tokens, messages, bytes); ``exact``, ``near`` and
-        ``short_document``: messages lost since cleaning.
+        ``exact``, ``near`` and ``short_document``: messages lost since cleaning. A file says for each block and split
+        (block, split, tokens, messages, bytes).
     """
     task = EncodeBlock(_load_tokenizer(work.corpus, work.load("tokenizer.json")["digest"]),
                        work.recipe.clean.min_document_tokens)  # fmt: skip
-    lost: Counter[str] = Counter()
-    blocks = []
+    lost = Counter(exact=0, near=0, short_document=0)
+    blocks: list[list[int]] = []
     with contextlib.ExitStack() as stack:
         text = stack.enter_context(work.storage.open(f"text/{part}"))
         outputs = {split: stack.enter_context(work.storage.replaced(f"ids/{split}-{part}")) for split in SPLITS}
@@ -171,7 +172,8 @@ def encode_part(work: Work, part: int) -> Values:
                 if len(found.ids):
                     outputs[split].write(found.ids.astype(TOKEN, copy=False).tobytes())
                     blocks.append([block.number, number, len(found.ids), found.num_messages, found.num_bytes])
-    return {"blocks": blocks, **lost}
+    work.storage.write(f"blocks/{part}", np.array(blocks, BLOCK_TYPE).tobytes())
+    return dict(lost)
 
 
 @lru_cache(maxsize=1)

@@ -67,7 +67,9 @@ class Workers:
             while pending:
                 yield pending.popleft().result()
         except BrokenProcessPool:
-            raise DataError("a worker process died, most likely for lack of memory; use fewer --workers") from None
+            raise DataError(
+                "a worker process died, most likely for lack of memory; what is finished is kept: use fewer --workers"
+            ) from None
         finally:
             for future in pending:
                 future.cancel()

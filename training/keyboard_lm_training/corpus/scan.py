@@ -129,14 +129,19 @@ def _write_documents(documents: Iterable[list[str]], raw: IO[bytes], step: int) 
 def make_parts(work: Work, index: int) -> Values:
     """Cut the sources into parts, in the order of the recipe and of its files."""
     units = work.plan["units"]
-    scanned = work.marks("scan", len(units))
-    total = sum(s["cuts"][-1][0] - s["cuts"][0][0] for found in scanned for s in found["streams"])
+    total = 0
+    for number in range(len(units)):  # one at a time: the cuts of terabytes do not fit into memory together
+        total += sum(s["cuts"][-1][0] - s["cuts"][0][0] for s in work.mark("scan", number)["streams"])
     part_bytes = int(work.plan["part_bytes"])
     part_bytes = min(part_bytes, max(part_bytes // _CUTS_PER_PART, total // PARTS_AT_LEAST))
     parts: list[Values] = []
     for source in range(len(work.recipe.sources)):
-        streams = [s for unit, found in zip(units, scanned, strict=True) if unit["source"] == source
-                   for s in found["streams"]]  # fmt: skip
+        streams = (
+            stream
+            for number, unit in enumerate(units)
+            if unit["source"] == source
+            for stream in work.mark("scan", number)["streams"]
+        )
         spans: list[list[Any]] = []
         size = 0
         for span in _spans(streams, part_bytes):

@@ -220,7 +220,8 @@ class _Place:
                     f"{self.partial} was begun {changed}; throw that work away with --restart, or choose another output"
                 )
             check_marks(work)
-        return Job(work_place, corpus_place, plan["digest"])
+        kept = work.load(PLAN_FILE)  # which may have parts of another size
+        return Job(work_place, corpus_place, f"{kept['digest']}-{kept['part_bytes']}")
 
     @contextmanager
     def cleared_on_failure(self, work: Work) -> Iterator[None]:

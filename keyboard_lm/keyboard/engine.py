@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
 from keyboard_lm.backends.protocol import Backend, SharedBackend
@@ -16,11 +17,15 @@ from keyboard_lm.keyboard.suggester import Suggester, SuggesterOptions, Suggeste
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.network.config import ModelConfig
 from keyboard_lm.personal import PersonalStore
-from keyboard_lm.swipe.decoder import SwipeOptions
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.words.offensive import OffensiveWords
 
-_Key = tuple[str, str, int, CandidateOptions, CorrectorOptions, SwipeOptions, frozenset[str], frozenset[str]]
+if TYPE_CHECKING:  # loaded at the first path
+    from keyboard_lm.swipe.decoder import SwipeOptions
+
+_Key = tuple[
+    str, str, int, CandidateOptions, CorrectorOptions, "SwipeOptions | None", frozenset[str], frozenset[str]
+]  # fmt: skip
 
 
 class Engine:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keyboard_lm.correction.candidates import Candidate, CandidateOptions, CandidateSearch
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.personal.store import PersonalStore
-from keyboard_lm.swipe.beam import BeamOptions
-from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeDecoder, SwipeOptions
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout, Tap
 from keyboard_lm.touch.path import PathPoint
 from keyboard_lm.words.lexicon import Entry, Lexicon, build_lexicon
+
+if TYPE_CHECKING:  # loaded at the first path
+    from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeDecoder
 
 _MOST_WORDS = 2_000  # the heaviest of all that were learned
 _FREQUENCY = 1  # any above 0: how probable a word is, the store says
@@ -37,6 +39,7 @@ class OwnWords:
         self._num_words = -1
         self._words: frozenset[str] = frozenset()  # that `_search` finds, or no lexicon can hold
         self._search: CandidateSearch | None = None
+        self._lexicon: Lexicon | None = None  # of them; None where there are none
         self._decoder: SwipeDecoder | None = None
 
     def find(self, typed: str, taps: Sequence[Tap | None] = ()) -> list[Candidate]:
@@ -58,8 +61,14 @@ class OwnWords:
             PathError: no finger can have drawn it.
         """
         self._look()
-        if self._decoder is None:
+        if self._lexicon is None:
             return []
+        if self._decoder is None:
+            from keyboard_lm.swipe.beam import BeamOptions
+            from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeOptions
+
+            options = SwipeOptions(beam=BeamOptions(num_nodes=200, num_words=4))
+            self._decoder = SwipeDecoder(self._lexicon, self._layout, options)
         return [each._replace(log_frequency=-math.inf) for each in self._decoder.find(path)]
 
     def _look(self) -> None:
@@ -73,16 +82,13 @@ class OwnWords:
             self._arrange(_lexicon([Entry(word, _FREQUENCY) for word in words]))
 
     def _arrange(self, lexicon: Lexicon | None) -> None:
-        self._search, self._decoder = None, None
+        self._lexicon, self._search, self._decoder = lexicon, None, None
         if lexicon is not None:
             channel = self._channels.get(lexicon.alphabet)
             if channel is None:  # most new words are of letters that were there before
                 channel = Channel(self._layout, lexicon.alphabet, self._language.channel)
                 self._channels = {lexicon.alphabet: channel}
             self._search = CandidateSearch(lexicon, channel, CandidateOptions(num_words=4, beam=200))
-            self._decoder = SwipeDecoder(
-                lexicon, self._layout, SwipeOptions(beam=BeamOptions(num_nodes=200, num_words=4))
-            )
 
 
 def _lexicon(entries: list[Entry]) -> Lexicon | None:

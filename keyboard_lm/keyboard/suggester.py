@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
@@ -30,15 +31,17 @@ from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place
 from keyboard_lm.keyboard.ranking import OfferFilter, Ranking, Refusal
 from keyboard_lm.keyboard.sources import WordSources
-from keyboard_lm.keyboard.swiped import SwipeSource
+from keyboard_lm.keyboard.swiped import LateDecoder, SwipeSource
 from keyboard_lm.keyboard.why import Explained, explained
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.personal.store import PersonalStore
-from keyboard_lm.swipe.decoder import SwipeDecoder, SwipeFinder, SwipeOptions
 from keyboard_lm.text.form import TextForm
 from keyboard_lm.touch.channel import Channel
 from keyboard_lm.touch.layout import Layout
 from keyboard_lm.words.known_words import KnownWords
+
+if TYPE_CHECKING:  # loaded at the first path
+    from keyboard_lm.swipe.decoder import SwipeFinder, SwipeOptions
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class SuggesterOptions:
         corrector: when to correct.
         inline: when to show ghost text; None for never.
         emoji: whether an emoji may take the last slot.
-        swipe: how paths are read.
+        swipe: how paths are read; None for the defaults.
     """
 
     num_slots: int = 3
@@ -70,7 +73,7 @@ class SuggesterOptions:
     corrector: CorrectorOptions = field(default_factory=CorrectorOptions)
     inline: InlineOptions | None = field(default_factory=InlineOptions)
     emoji: bool = True
-    swipe: SwipeOptions = field(default_factory=SwipeOptions)
+    swipe: SwipeOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class SuggesterParts:
                 lambda offer: not known_words.is_word(offer.text),
                 known_words.is_word_for_all,
             ),
-            SwipeDecoder(language.lexicon, layout, options.swipe),
+            LateDecoder(language.lexicon, layout, options.swipe),
             known_words,
         )
 

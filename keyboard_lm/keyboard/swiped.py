@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from keyboard_lm.decoding.word_scores import Tokens, WordScorer
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.keyboard.place import Place
 from keyboard_lm.keyboard.ranking import log
-from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeFinder
 from keyboard_lm.text.form import TextForm, is_word
+from keyboard_lm.touch.layout import Layout
 from keyboard_lm.touch.path import PathPoint
+from keyboard_lm.words.lexicon import Lexicon
 
-Own = Callable[[Sequence[PathPoint]], list[SwipeCandidate]]
+if TYPE_CHECKING:  # loaded at the first path
+    from keyboard_lm.swipe.decoder import SwipeCandidate, SwipeFinder, SwipeOptions
+
+Own = Callable[[Sequence[PathPoint]], "list[SwipeCandidate]"]
+
+
+class LateDecoder:
+    """A decoder of paths that is made, and whose code is loaded, at the first path: most keyboards see none.
+
+    Args:
+        lexicon: the words.
+        layout: of the keys.
+        options: how paths are read; None for the defaults.
+    """
+
+    def __init__(self, lexicon: Lexicon, layout: Layout, options: SwipeOptions | None = None) -> None:
+        self._made_of = lexicon, layout, options
+        self._decoder: SwipeFinder | None = None
+
+    def find(self, points: Sequence[PathPoint]) -> list[SwipeCandidate]:
+        """Return the words that a path may have meant, most promising first.
+
+        Raises:
+            PathError: no finger can have drawn it.
+        """
+        if self._decoder is None:
+            from keyboard_lm.swipe.decoder import SwipeDecoder
+
+            self._decoder = SwipeDecoder(*self._made_of)
+        return self._decoder.find(points)
 
 
 class SwipeSource:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ class FederatedServer:
         ledger: charged before every round.
         normal: draws noise, `(size, standard deviation)`.
         choose: draws writers, `(from these, so many)`.
+        clock: seconds that only go forward.
+        sleep: waits for so many seconds.
     """
 
     def __init__(
@@ -82,9 +85,12 @@ class FederatedServer:
         ledger: PrivacyLedger,
         normal: Callable[[int, float], NDArray[np.float64]] = secure_normal,
         choose: Callable[[list[int], int], list[int]] = _choose,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config, self._folder, self.ledger = config, run_folder / STATE_FOLDER, ledger
         self._normal, self._choose = normal, choose
+        self._clock, self._sleep = clock, sleep
         self.noise_multiplier = noise_multiplier_of(config)
         self.vector = vector
         self._momentum = np.zeros(len(vector))
@@ -103,8 +109,7 @@ class FederatedServer:
 
     def _round(self, exchange: Exchange) -> RoundReport:
         config = self.config
-        present = exchange.node_ids()
-        fresh = [node_id for node_id in present if self.ledger.times_asked(node_id) < config.participation_cap]
+        present, fresh = self._present(exchange)
         if len(fresh) < config.clients_per_round:
             raise TrainingError(
                 f"round {self.ledger.num_rounds + 1}: {len(fresh)} of {len(present)} writers may still be asked, and a "
@@ -127,6 +132,17 @@ class FederatedServer:
         self._save(number)
         self.ledger.release(found.num_replies, hashlib.sha256(self.vector.tobytes()).hexdigest())
         return RoundReport(number, len(asked), found.num_replies, found.failures, float(np.linalg.norm(mean)), epsilons)
+
+    def _present(self, exchange: Exchange) -> tuple[list[int], list[int]]:
+        # Devices that are there, and those of them that may be asked; devices that have yet to connect are waited for.
+        until = self._clock() + self.config.reply_seconds
+        while True:
+            present = exchange.node_ids()
+            fresh = [node for node in present if self.ledger.times_asked(node) < self.config.participation_cap]
+            are_all_there = len(present) >= self.ledger.terms.population
+            if len(fresh) >= self.config.clients_per_round or are_all_there or self._clock() >= until:
+                return present, fresh
+            self._sleep(0.5)
 
     def _save(self, number: int) -> None:
         try:

@@ -54,6 +54,8 @@ let help = """
         the suggestion bar for a text, as a phone would show it; --alone: by the model alone
     keyboard-lm-swift replay [--learned FILE] [FILES]
         sessions as JSON lines in, what becomes of each step as JSON lines out (see tests/ios/differential.py)
+    keyboard-lm-swift bench [FILES]
+        what each key of messages takes (see tests/benchmarks/swift_keystrokes.py)
     keyboard-lm-swift answer [FILES]
         answers questions about single laws of the engine, one JSON object a line (see tests/ios)
 
@@ -70,6 +72,7 @@ func run() throws {
     case "replay":
         var replay = try Replay(arguments.files, options: arguments.session())
         try replay.run()
+    case "bench": try Bench(arguments.files, options: arguments.session()).run()
     case "answer":
         var laws = try Laws(folder: arguments.files.model)
         try laws.answer()

@@ -13,6 +13,9 @@ struct ContentView: View {
                 Section("Try it") {
                     TextField("Hold the globe key and choose keyboard-lm", text: $text, axis: .vertical)
                 }
+                Section("Check") {
+                    NavigationLink("Check this phone") { CheckView() }
+                }
                 Section("Privacy") {
                     Text("The keyboard asks for no Full Access: iOS itself lets nothing leave it. Words are learned on this phone only.")
                 }

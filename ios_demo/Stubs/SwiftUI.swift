@@ -53,6 +53,16 @@ public struct Section: Leaf {
     public init<Content: View>(_ title: String, @ViewBuilder content: () -> Content) {}
 }
 
+public struct NavigationLink: Leaf {
+    public init<Content: View>(_ title: String, @ViewBuilder destination: () -> Content) {}
+}
+
+public struct Button: Leaf {
+    public init(_ title: String, action: @escaping @MainActor () -> Void) {}
+}
+
+public struct ShareLink: Leaf { public init(item: String) {} }
+
 public struct Text: Leaf { public init(_ text: String) {} }
 
 public enum Axis: Sendable { case horizontal, vertical }
@@ -66,8 +76,11 @@ extension View {
 }
 
 @propertyWrapper @MainActor public struct State<Value> {
-    public var wrappedValue: Value
-    public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    public var wrappedValue: Value {
+        get { fatalError() }
+        nonmutating set {}
+    }
+    public init(wrappedValue: Value) {}
     public var projectedValue: Binding<Value> { fatalError() }
 }
 

@@ -22,7 +22,7 @@ def has_form_to_keep(text: str, word: str) -> bool:
 
 def is_shouted(text: str, word: str) -> bool:
     """Return whether the word that ends a text is in capitals behind others that are: no abbreviation."""
-    if len(word) < 2 or not word.isupper():
+    if len(word) < 2 or not word.isupper() or word == fold(word):  # some capitals have no small letter of one character
         return False
     line = text[text.rfind("\n") + 1 : len(text) - len(word)]
     before = [each for each in line.split() if any(map(str.isalpha, each))]

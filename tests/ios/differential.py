@@ -12,6 +12,7 @@ import argparse
 import json
 import random
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -297,6 +298,7 @@ def main() -> None:
         if time.perf_counter() - begun > 60 * asked.minutes:
             break
         compare(range(start, min(start + 100, asked.first + asked.sessions)), swift, report)
+        print(f"{report.sessions} sessions, {len(report.differences)} differences", file=sys.stderr, flush=True)
     swift.close()
     for difference in report.differences[:20]:
         print(json.dumps(difference, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import plistlib
 import re
 from collections.abc import Iterator
@@ -131,3 +132,17 @@ def test_no_source_opens_the_network_or_uses_what_linux_cannot_check() -> None:
             text = path.read_text(encoding="utf-8")
             forbidden = ("URLSession", "import Network", "@objc", "#selector", "try!", *_NEWER_THAN_SWIFT_6_0)
             assert not [name for name in forbidden if name in text], path
+
+
+def test_the_stubs_hold_only_what_there_is_on_the_least_system() -> None:
+    api = json.loads((DEMO / "Stubs" / "api.json").read_text(encoding="utf-8"))
+    least = (18, 0)
+    helpers = {  # of the stubs themselves, or Swift's own shape of a name of Objective-C
+        *("NSLayoutXAxisAnchor", "NSLayoutYAxisAnchor", "Horizontal", "Vertical", "ContentMode", "UITextContentType"),
+        *("UITextAutocorrectionType", "UIAccessibilityTraits", "UIEvent"),
+    }
+    for framework, since in api["since"].items():
+        assert all(tuple(map(int, version.split("."))) <= least for version in since.values())
+        text = (DEMO / "Stubs" / f"{framework}.swift").read_text(encoding="utf-8")
+        types = set(re.findall(r"(?:class|struct|enum|protocol|typealias) (UI\w+|ML\w+|NS\w+|[A-Z]\w+)", text))
+        assert types - helpers <= since.keys(), framework

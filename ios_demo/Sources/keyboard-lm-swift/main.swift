@@ -56,6 +56,8 @@ let help = """
         sessions as JSON lines in, what becomes of each step as JSON lines out (see tests/ios/differential.py)
     keyboard-lm-swift bench [FILES]
         what each key of messages takes (see tests/benchmarks/swift_keystrokes.py)
+    keyboard-lm-swift check [FILES]
+        the report of the app's page "Check this phone", as far as this machine has what it asks about
     keyboard-lm-swift answer [FILES]
         answers questions about single laws of the engine, one JSON object a line (see tests/ios)
 
@@ -76,6 +78,7 @@ func run() throws {
     case "answer":
         var laws = try Laws(folder: arguments.files.model)
         try laws.answer()
+    case "check": print(PhoneCheck.run(arguments.files).json)
     case "--help", "-h": print(help)
     default: throw Usage("no command \(arguments.command); see keyboard-lm-swift --help")
     }

@@ -57,6 +57,15 @@ struct PackageBackendTests {
         #expect(throws: KeyboardLMError.self) { try Contract(entries: [], numSlots: 320) }
     }
 
+    @Test func thePhonesChecksFindThatTheTwoAgreeAndLast() throws {
+        let agreement = try PhoneCheck.agreement(backend, plain, numContexts: 4)
+        #expect(agreement.error == 0 && agreement.sameTop == 1)
+        let endurance = PhoneCheck.endurance(plain, numCalls: 300)
+        #expect(endurance.numCalls == 299 && endurance.problem == nil)
+        #expect(PhoneCheck.endurance(Failing(toy.config), numCalls: 300).problem == "it does not run")
+        #expect(PhoneCheck.footprintMB() > 1)
+    }
+
     private final class Failing: Backend {
         var length = 0
         let capacity: Int, maxContextLength: Int, vocabularySize: Int

@@ -106,6 +106,7 @@ def test_errors_are_mended(make: Any, typed: str, corrected: str) -> None:
     [
         "see the", "see form", "London", "see London", "see a", "see I", "see he", "see it's",  # known
         "TEH", "see TEH", "see tEh", "teH",  # capitals throughout or inside
+        "THE \u0130\u0130",  # capitals without a small letter of one character
         "teh1", "2teh", "3rd",  # digits
         "www.teh", "teh@", "me@teh", "http://teh", "a/teh", "#teh", "teh.teh",  # addresses
         "see x", "see q",  # single letters

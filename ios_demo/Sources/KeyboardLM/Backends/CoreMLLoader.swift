@@ -13,17 +13,22 @@
         static func load(_ folder: URL, done: @escaping @Sendable (@escaping @Sendable () -> any Backend) -> Void) {
             guard #available(iOS 18.0, macOS 15.0, *) else { return }
             DispatchQueue(label: "keyboard-lm.load", qos: .utility).async {
-                guard let config = try? ModelConfig(file: folder.appending(path: "config.json")),
-                    let contract = try? Contract(manifest: folder.appending(path: Contract.manifestFile))
-                else { return }
-                let name = URL(fileURLWithPath: contract.package).deletingPathExtension().lastPathComponent
-                let compiled = folder.appending(path: name + ".mlmodelc")
-                guard FileManager.default.fileExists(atPath: compiled.path) else { return }
-                let runner = CoreMLRunner(compiled: compiled, contract, config)
-                guard (try? contract.entries.forEach { try runner.load($0.name) }) != nil else { return }
-                let loaded = Loaded(backend: PackageBackend(runner, contract, config))
+                guard let backend = try? open(folder) else { return }
+                let loaded = Loaded(backend: backend)
                 done { loaded.backend }
             }
+        }
+
+        /// The package of a bundle with all its functions loaded; nil where there is none.
+        @available(iOS 18.0, macOS 15.0, *)
+        static func open(_ folder: URL) throws -> PackageBackend? {
+            let manifest = folder.appending(path: Contract.manifestFile)
+            guard FileManager.default.fileExists(atPath: manifest.path) else { return nil }
+            let config = try ModelConfig(file: folder.appending(path: "config.json")), contract = try Contract(manifest: manifest)
+            let name = URL(fileURLWithPath: contract.package).deletingPathExtension().lastPathComponent
+            let runner = CoreMLRunner(compiled: folder.appending(path: name + ".mlmodelc"), contract, config)
+            for entry in contract.entries { try runner.load(entry.name) }
+            return PackageBackend(runner, contract, config)
         }
     }
 #endif

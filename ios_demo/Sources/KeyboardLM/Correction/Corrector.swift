@@ -109,7 +109,8 @@ package final class Corrector {
 
     // Capitals throughout, behind other words that are: a sentence in capitals, no abbreviation.
     private static func isShouted(_ text: CodePoints, _ word: CodePoints) -> Bool {
-        guard word.count >= 2, CharacterClass.isAllUpper(word) else { return false }
+        // Some capitals have no small letter of one character.
+        guard word.count >= 2, CharacterClass.isAllUpper(word), word != Case.fold(word) else { return false }
         let start = (text.values.lastIndex(of: 0x0A) ?? -1) + 1
         let before = text[start..<max(start, text.count - word.count)].words().map { each in
             (text: each, numLetters: each.values.count(where: CharacterClass.isAlpha))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,10 @@ def test_texts_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
     for paths in ((str(empty),), (str(tmp_path / "none.txt"),)):
         with pytest.raises(KeyboardLMError, match=r"empty\.txt|none\.txt"):
             load_writers(paths)
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "flwr", None)
+    result = CliRunner().invoke(main, ["federate", "--writers", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.stderr == "error: flwr is not installed; run: pip install 'keyboard-lm[federated]'\n"

@@ -127,7 +127,14 @@ def test_letter_case_does_not_hide_a_near_duplicate() -> None:
 
 def test_a_long_document_is_signed_in_stretches_to_the_same_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(6)
-    documents = [document(rng, 400), document(rng, 40), ["few words"]]
+    documents = [
+        document(rng, 400),
+        document(rng, 40),
+        ["few words"],
+        ["a b\u2003c\x1fd", "e f\xa0g h"],
+        [" ".join("abcdef")],
+    ]
     whole = dedup.near_signatures(documents)
-    monkeypatch.setattr(dedup, "_SHINGLES_AT_ONCE", 64)
+    monkeypatch.setattr(dedup, "_CHARS_AT_ONCE", 0)
+    monkeypatch.setattr(dedup, "_WORDS_AT_ONCE", 5)
     assert np.array_equal(dedup.near_signatures(documents), whole)

@@ -11,9 +11,11 @@ one is compared with it, and dropped when the signatures agree on at least the t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ BAND_ROWS = 6  # with 20 bands: 99.6 % of pairs at similarity 0.8 share a band, 
 NUM_PERMUTATIONS = NUM_BANDS * BAND_ROWS
 SHINGLE_WORDS = 5
 BATCH_RECORDS = 1 << 20
-_SHINGLES_AT_ONCE = 1 << 16  # of one document; a longer one is signed in stretches, whose minimum is its signature
+_CHARS_AT_ONCE = 1 << 20  # of one document; a longer one is signed in stretches, whose minimum is its signature
+_WORDS_AT_ONCE = 1 << 16
 
 Records = npt.NDArray[Any]
 Numbers = npt.NDArray[np.uint32]
@@ -185,22 +188,33 @@ def near_signatures(documents: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32
     Raises:
         MissingExtraError: rensa is not installed.
     """
-    if not documents:
-        return np.zeros((0, NUM_PERMUTATIONS), np.uint32)
-    shingles: list[list[str]] = []
-    starts = []  # of each document among the stretches
-    for messages in documents:
-        words = " ".join(messages).lower().split()
-        starts.append(len(shingles))
-        for start in range(0, max(1, len(words) - SHINGLE_WORDS + 1), _SHINGLES_AT_ONCE):
-            stretch = words[start : start + _SHINGLES_AT_ONCE + SHINGLE_WORDS - 1]
-            if len(stretch) < SHINGLE_WORDS:
-                shingles.append([" ".join(stretch)])
-            else:  # half the time of a join for each slice
-                shingles.append([*map(" ".join, zip(*(stretch[i:] for i in range(SHINGLE_WORDS)), strict=False))])
-    if len(shingles) == len(documents):
-        return _signed(shingles)
-    return np.minimum.reduceat(np.concatenate([_signed([stretch]) for stretch in shingles]), starts, axis=0)
+    signatures = np.zeros((len(documents), NUM_PERMUTATIONS), np.uint32)
+    rows, sets = [], []
+    for row, messages in enumerate(documents):
+        text = " ".join(messages).lower()
+        if len(text) <= _CHARS_AT_ONCE:
+            rows.append(row)
+            sets.append(_shingles(text.split()))
+        else:
+            signatures[row] = np.minimum.reduce([_signed([part])[0] for part in _shingles_in_stretches(text)])
+    if sets:
+        signatures[rows] = _signed(sets)
+    return signatures
+
+
+def _shingles(words: Sequence[str]) -> list[str]:
+    if len(words) < SHINGLE_WORDS:
+        return [" ".join(words)]
+    return [*map(" ".join, zip(*(words[i:] for i in range(SHINGLE_WORDS)), strict=False))]
+
+
+def _shingles_in_stretches(text: str) -> Iterator[list[str]]:
+    """Yield the shingles of a long text, some at a time: all of its words would take ten times its memory."""
+    words = (match.group() for match in re.finditer(r"\S+", text))
+    before: list[str] = []
+    while stretch := [*islice(words, _WORDS_AT_ONCE)]:
+        yield _shingles([*before, *stretch])
+        before = [*before, *stretch][1 - SHINGLE_WORDS :]
 
 
 def _signed(shingles: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32]:

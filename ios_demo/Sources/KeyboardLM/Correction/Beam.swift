@@ -133,8 +133,8 @@ final class BeamRoom {
 }
 
 /// The places of the `count` highest ranks, the highest first; of equal ones those that come first.
-package func bestFirst(_ count: Int, of num: Int, _ rank: (Int) -> Float) -> [Int] {
-    var places: [Int] = [], ranks: [Float] = []
+package func bestFirst<Rank: Comparable>(_ count: Int, of num: Int, _ rank: (Int) -> Rank) -> [Int] {
+    var places: [Int] = [], ranks: [Rank] = []
     for place in 0..<num {
         let value = rank(place)
         if places.count == count {

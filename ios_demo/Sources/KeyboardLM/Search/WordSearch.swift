@@ -74,8 +74,7 @@ package struct WordSearch {
                 if mass > floor { found.append((start, mass)) }
             }
             guard found.count > count else { return found }
-            let kept = found.indices.sorted { (-found[$0].mass, $0) < (-found[$1].mass, $1) }.prefix(count).sorted()
-            return kept.map { found[$0] }
+            return bestFirst(count, of: found.count) { found[$0].mass }.sorted().map { found[$0] }
         }
 
         /// The probability of a folded word, which begins as the node does, in any case.

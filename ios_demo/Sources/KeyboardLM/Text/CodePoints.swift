@@ -22,6 +22,9 @@ public struct CodePoints: Hashable, Comparable, Sendable, ExpressibleByStringLit
     }
 
     public var description: String { string }
+
+    /// All bytes at once: the hash of an array takes one number after another, and texts are looked up at every key.
+    public func hash(into hasher: inout Hasher) { values.withUnsafeBytes { hasher.combine(bytes: $0) } }
     public var count: Int { values.count }
     public var isEmpty: Bool { values.isEmpty }
 

@@ -252,7 +252,7 @@ def test_words_that_stay_keep_their_places(session: Session) -> None:
 
 
 def test_after_its_deadline_an_answer_asks_the_network_no_more(session: Session) -> None:
-    type_text(session, "I am going", looks=False)
+    session.apply(FieldStarted("I am going"))
     late = session.suggest(deadline=0.0)
     assert (late.stage, late.num_model_calls) == ("personal_and_lexicon", 0)
     assert late.slots
@@ -261,10 +261,19 @@ def test_after_its_deadline_an_answer_asks_the_network_no_more(session: Session)
     assert session.suggest(deadline=0.0) is full  # a full one is there already
 
 
+def test_what_was_asked_about_ahead_is_there_after_the_deadline_too(session: Session) -> None:
+    type_text(session, "I am", looks=True)  # and what comes after "am"
+    session.apply(Typed(" "))
+    late = session.suggest(deadline=0.0)
+    assert late.num_model_calls == 0
+    assert late.stage in ("cached", "full")
+
+
 def test_a_deadline_that_passes_half_way_ends_the_calls() -> None:
     timer = Clock()
     session = Session.open(options=SessionOptions(num_threads=1), timer=timer)
     type_text(session, "I have unfortun", looks=False)
+    session.forget()  # what was asked about ahead
     timer.step = 1.0  # every look at the clock takes a second
     unhurried = session.suggest()
     session.forget()
@@ -290,7 +299,7 @@ def test_a_deadline_far_away_changes_nothing(session: Session) -> None:
 
 
 def test_no_call_is_made_for_an_answer_that_nobody_waits_for(session: Session) -> None:
-    type_text(session, "I am going", looks=False)
+    session.apply(FieldStarted("I am going"))
     asked: list[bool] = []
 
     def is_stale() -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
@@ -38,6 +39,9 @@ from keyboard_lm_training.run.devices import Placement
 from keyboard_lm_training.run.run_state import SHARDS_FOLDER, STATE_FILE, STATES_FOLDER, drop_old_states
 
 _WEIGHTS, _MOMENTS, _AVERAGE = "weights", "moments", "average"
+# What a process met, or what torch says of another: a BaseException, which `except Exception` lets through
+# (findings/dcp_exception_base.sh).
+_FAILURES = (Exception, CheckpointException)
 
 
 class ShardedSaves:
@@ -82,7 +86,10 @@ class ShardedSaves:
         draft = self._states / f".{step:08d}"
         if self._place.is_main:
             shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True, exist_ok=True)
+            try:
+                draft.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TrainingError(f"{draft}: cannot be made ({error.strerror}); check the disk of the run") from None
         state = _sharded_state(module, optimizers)
         if average:
             state[_AVERAGE] = dict(average)
@@ -106,7 +113,7 @@ class ShardedSaves:
         pending, self._pending = self._pending, None
         try:
             pending.result()
-        except Exception as error:  # torch's own has no common base, and wraps what other processes met
+        except _FAILURES as error:
             raise TrainingError(
                 f"a state cannot be saved ({_first_line(error)}); free some space and run the same command to go on "
                 "from the last saved step"
@@ -160,7 +167,7 @@ def load_average(folder: Path) -> dict[str, Tensor]:
     prefix = f"{_AVERAGE}."
     try:
         found = FileSystemReader(folder / SHARDS_FOLDER).read_metadata().state_dict_metadata
-    except Exception as error:
+    except _FAILURES as error:
         raise _unreadable(folder, error) from error
     sums = {
         name.removeprefix(prefix): torch.empty(entry.size, dtype=entry.properties.dtype)
@@ -185,7 +192,7 @@ def _sharded_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -
 def _load(state: dict[str, Any], folder: Path, is_alone: bool = False) -> None:
     try:
         load(state, storage_reader=FileSystemReader(folder / SHARDS_FOLDER), no_dist=is_alone)
-    except Exception as error:
+    except _FAILURES as error:
         raise _unreadable(folder, error) from error
 
 
@@ -197,5 +204,7 @@ def _unreadable(folder: Path, error: Exception) -> TrainingError:
 
 
 def _first_line(error: BaseException) -> str:
+    # torch's says which ranks failed, and of each the traceback: its last line is what went wrong.
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    told = " ".join((lines[0], lines[-1]) if isinstance(error, CheckpointException) else lines[:1])
+    return f"{type(error).__name__}: {told[:300]}" if told else type(error).__name__

@@ -196,7 +196,7 @@ def _load(state: dict[str, Any], folder: Path, is_alone: bool = False) -> None:
         raise _unreadable(folder, error) from error
 
 
-def _unreadable(folder: Path, error: Exception) -> TrainingError:
+def _unreadable(folder: Path, error: BaseException) -> TrainingError:
     return TrainingError(
         f"{folder}: cannot be read ({_first_line(error)}) by torch {torch.__version__}; delete that folder to go on "
         "from the state before it"

@@ -293,15 +293,16 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--minutes", type=float, default=1e9, help="no session is begun after so long")
     asked = parser.parse_args()
-    swift, report, begun = Swift(), Report(), time.perf_counter()
+    swift, report, begun, num_told = Swift(), Report(), time.perf_counter(), 0
     for start in range(asked.first, asked.first + asked.sessions, 100):
         if time.perf_counter() - begun > 60 * asked.minutes:
             break
         compare(range(start, min(start + 100, asked.first + asked.sessions)), swift, report)
-        print(f"{report.sessions} sessions, {len(report.differences)} differences", file=sys.stderr, flush=True)
+        for difference in report.differences[num_told:]:
+            print(json.dumps(difference), flush=True)
+        num_told = len(report.differences)
+        print(f"{report.sessions} sessions, {num_told} differences", file=sys.stderr, flush=True)
     swift.close()
-    for difference in report.differences[:20]:
-        print(json.dumps(difference, ensure_ascii=False))
     print(json.dumps({**asdict(report), "differences": len(report.differences)}))
 
 

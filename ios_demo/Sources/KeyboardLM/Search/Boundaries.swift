@@ -29,7 +29,7 @@ package final class Boundaries {
     private let tokenizer: Tokenizer
     private let window: ContextWindow
     private let read: ((CodePoints) -> CodePoints)?
-    private var known: (messages: [[CodePoints]], ids: Path) = ([], [])
+    private var known: [(messages: [[CodePoints]], ids: Path)] = []  // oldest first
 
     /// - Parameters:
     ///   - maxNodes: largest tree that will be scored behind a context.
@@ -63,9 +63,9 @@ package final class Boundaries {
     /// The same if the network need not be asked, or the turn has room for that.
     package func atOnce(_ typed: TypedText, _ turn: Turn) throws -> Boundary? { try cache.atOnce(ids(typed), turn) }
 
-    /// The context's ids; those of the text asked about last are remembered.
+    /// The context's ids; those of the texts asked about last are remembered, whatever has been learned since.
     package func ids(_ typed: TypedText) -> Path {
-        if known.messages == typed.messages, !known.ids.isEmpty { return known.ids }
+        if let found = known.last(where: { $0.messages == typed.messages }) { return found.ids }
         var messages = typed.messages
         if let read { messages = messages.map { $0.map(read) } }
         var ids: [Int] = []
@@ -74,8 +74,10 @@ package final class Boundaries {
             ids.append(tokenizer.endID)
         }
         ids += tokenizer.encode(messages.last ?? [])
-        known = (typed.messages, window.fit(ids))
-        return known.ids
+        if known.count >= Self.maxKnown { known.removeFirst() }
+        let fitted = window.fit(ids)
+        known.append((typed.messages, fitted))
+        return fitted
     }
 
     /// The end of a long text, from the beginning of a word on, so that answers take no longer for it.
@@ -86,6 +88,7 @@ package final class Boundaries {
         return text.suffix(from: space.map { $0 + 1 } ?? start)
     }
 
+    private static let maxKnown = 4
     private static let mostCharacters = 4096
     private static let stepCharacters = 1024
 }

@@ -40,7 +40,7 @@ class CleanBatch:
         dropped: messages dropped by reason.
     """
 
-    text: bytes
+    text: bytearray
     num_items: int
     items: npt.NDArray[np.uint8]
     long_messages: npt.NDArray[np.uint32]
@@ -80,7 +80,7 @@ class CleanDocuments:
             messages_read += len(messages) + reasons.total()
             if not messages:
                 continue
-            lines = "\n".join(messages).encode()
+            lines = b"\n".join([message.encode() for message in messages])
             document = item + len(messages)
             documents.append(document)
             long_messages += [item + i for i, message in enumerate(messages) if len(message) > MAX_LINE_CHARS]
@@ -95,7 +95,9 @@ class CleanDocuments:
             if options.near_duplicates and sum(m.count(" ") + 1 for m in messages) >= options.min_near_words:
                 near.append(messages)
                 near_items.append(document)
-            text += lines + b"\n\n"
+            text += lines
+            text += b"\n\n"
+            del lines  # of a document as long as a line may be, each copy counts
             item = document + 1
         signatures = dedup.near_signatures(near)
         bands = np.zeros((len(near), dedup.NUM_BANDS), dedup.BAND_KEY)
@@ -106,7 +108,7 @@ class CleanDocuments:
         items[documents] = DOCUMENT
         items[heldout] |= HELDOUT_DOCUMENT
         return CleanBatch(
-            text=bytes(text),
+            text=text,
             num_items=item,
             items=items,
             long_messages=np.array(long_messages, np.uint32),

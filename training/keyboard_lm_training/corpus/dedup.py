@@ -11,7 +11,6 @@ one is compared with it, and dropped when the signatures agree on at least the t
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -191,12 +190,12 @@ def near_signatures(documents: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32
     signatures = np.zeros((len(documents), NUM_PERMUTATIONS), np.uint32)
     rows, sets = [], []
     for row, messages in enumerate(documents):
-        text = " ".join(messages).lower()
-        if len(text) <= _CHARS_AT_ONCE:
+        if sum(map(len, messages)) <= _CHARS_AT_ONCE:
             rows.append(row)
-            sets.append(_shingles(text.split()))
+            sets.append(_shingles(" ".join(messages).lower().split()))
         else:
-            signatures[row] = np.minimum.reduce([_signed([part])[0] for part in _shingles_in_stretches(text)])
+            words = (word for message in messages for word in message.lower().split())
+            signatures[row] = np.minimum.reduce([_signed([part])[0] for part in _shingles_in_stretches(words)])
     if sets:
         signatures[rows] = _signed(sets)
     return signatures
@@ -208,9 +207,8 @@ def _shingles(words: Sequence[str]) -> list[str]:
     return [*map(" ".join, zip(*(words[i:] for i in range(SHINGLE_WORDS)), strict=False))]
 
 
-def _shingles_in_stretches(text: str) -> Iterator[list[str]]:
+def _shingles_in_stretches(words: Iterator[str]) -> Iterator[list[str]]:
     """Yield the shingles of a long text, some at a time: all of its words would take ten times its memory."""
-    words = (match.group() for match in re.finditer(r"\S+", text))
     before: list[str] = []
     while stretch := [*islice(words, _WORDS_AT_ONCE)]:
         yield _shingles([*before, *stretch])

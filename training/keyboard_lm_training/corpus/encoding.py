@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from keyboard_lm_training.corpus.tokenizer_stages import load_tokenizer
 from keyboard_lm_training.corpus.work import Flags, Values, Work
 from keyboard_lm_training.storage import Storage
 
+_MESSAGES_AT_ONCE = 100  # of a document; some are books
 BLOCK_TYPE = np.dtype("<i8")
 _BLOCK_BYTES = 1 << 19  # part of the result: shards are cut where such a stretch of a source ends
 
@@ -126,7 +128,7 @@ class EncodeBlock:
         """Turn the documents of a block into ids: ``bos, message, eos, message, eos, ...`` each."""
         tokenizer = self.tokenizer
         exact = near = short = 0
-        ids: dict[str, list[int]] = {split: [] for split in SPLITS}
+        ids = {split: array("H") for split in SPLITS}  # a list of numbers would take sixteen times as much
         num_messages = dict.fromkeys(SPLITS, 0)
         num_bytes = dict.fromkeys(SPLITS, 0)
         for document in block_documents(block):
@@ -134,11 +136,13 @@ class EncodeBlock:
             near += document.near
             if not document.messages:
                 continue
-            encoded = [tokenizer.bos_id]
-            forms = [" ".join(tokenizer.form.encode_tokens(message)) for message in document.messages]
-            for pieces in tokenizer.encode_forms(forms):
-                encoded += pieces
-                encoded.append(tokenizer.eos_id)
+            encoded = array("H", [tokenizer.bos_id])
+            for start in range(0, len(document.messages), _MESSAGES_AT_ONCE):
+                some = document.messages[start : start + _MESSAGES_AT_ONCE]
+                forms = [" ".join(tokenizer.form.encode_tokens(message)) for message in some]
+                for pieces in tokenizer.encode_forms(forms):
+                    encoded.extend(pieces)
+                    encoded.append(tokenizer.eos_id)
             if len(encoded) < self.min_document_tokens:
                 short += len(document.messages)
                 continue

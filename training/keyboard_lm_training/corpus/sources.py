@@ -198,6 +198,7 @@ def _documents_of_rows(
                 f"{where}: row {number} has no text in the field {name!r} (fields: {fields}); set text_field"
             )
         document = [line for line in text.splitlines() if line.strip()]
+        del row, text  # of a row as long as a line may be, each copy counts
         for start in range(0, len(document), source.document_messages):
             yield document[start : start + source.document_messages]
 
@@ -360,8 +361,10 @@ def _parse_rows(lines: Iterable[tuple[int, str]], where: str) -> Iterator[dict[s
             continue
         try:
             row = json.loads(line)
+            del line
         except ValueError as error:
             raise DataError(f"{where}: line {number} is not JSON ({error}); write one object per line") from None
         if not isinstance(row, dict):
             raise DataError(f"{where}: line {number} is not a JSON object; write one object per line")
         yield row
+        del row

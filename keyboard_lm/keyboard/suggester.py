@@ -122,8 +122,8 @@ class SuggesterParts:
             ),
             OfferFilter(
                 is_offensive or language.lexicon.is_offensive,
-                lambda offer: not known_words.is_word(offer.text),
-                known_words.is_word_for_all,
+                lambda offer: not known_words.may_offer(offer.text),
+                known_words.may_offer_to_all,
             ),
             LateDecoder(language.lexicon, layout, options.swipe),
             known_words,
@@ -178,7 +178,7 @@ class Suggester:
         parts = parts or SuggesterParts.make(tokenizer, language, layout, options, is_offensive)
         known_words = parts.known_words.another(personal.is_known) if personal is not None else parts.known_words
         self._known_words = known_words
-        self._filter = parts.offer_filter.another(lambda offer: not known_words.is_word(offer.text))
+        self._filter = parts.offer_filter.another(lambda offer: not known_words.may_offer(offer.text))
         self.is_offensive = self._filter.is_offensive
         # One more than is shown: the typed word itself may be among them.
         self._num_words = num_words = options.num_slots + 1
@@ -259,7 +259,7 @@ class Suggester:
         return Answer(*made, stage, turn.num_calls, turn.spent_ms, host_ms, request.revision), taken
 
     def _is_unfit(self, word: str) -> bool:
-        return self.is_offensive(word) or not self._known_words.is_word(word)
+        return self.is_offensive(word) or not self._known_words.may_offer(word)
 
     def _is_protected(self, word: str) -> bool:
         store = self._personal

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from keyboard_lm.text.case import fold
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, Lexicon
@@ -28,6 +28,8 @@ class FormRule:
         not_after: ends of words that do not.
         least_frequency: of the word; rare ones are as often a misspelling's neighbour.
         least_letters: of the word.
+        is_offered: whether its forms may be offered, too: it makes words of nearly all that it fits. Of the others only
+            the writer can tell (``podcasters``, ``politicals``); they are words where they were typed.
     """
 
     add: str
@@ -36,6 +38,7 @@ class FormRule:
     not_after: tuple[str, ...] = ()
     least_frequency: int = 1
     least_letters: int = 1
+    is_offered: bool = False
 
     def base(self, word: str) -> str | None:
         """Return the word that a folded one is a form of, if it is one; whether that is a word is asked elsewhere."""
@@ -49,7 +52,7 @@ class FormRule:
 class KnownWords:
     """Says of letters whether they are a word: listed, learned from the writer, or a form of such.
 
-    What is no word can be typed and learned; it is never offered.
+    What is no word can be typed and learned; it is never offered, and neither are forms that only a rule has made.
 
     Args:
         lexicon: the listed ones; a misspelling that it lists is none, whatever a rule says.
@@ -69,8 +72,10 @@ class KnownWords:
         self._forms = forms
         self._units = units
         self._is_learned = is_learned
-        self._is_listed = lru_cache(maxsize=_MAX_REMEMBERED)(self._listed)
-        self._is_form = lru_cache(maxsize=_MAX_REMEMBERED)(self._form)
+        self._offered_forms = tuple(rule for rule in forms if rule.is_offered)
+        self._is_listed = lru_cache(maxsize=_MAX_REMEMBERED)(partial(self._listed, for_offers=False))
+        self._may_offer = lru_cache(maxsize=_MAX_REMEMBERED)(partial(self._listed, for_offers=True))
+        self._is_form = lru_cache(maxsize=_MAX_REMEMBERED)(partial(self._form, for_offers=False))
 
     def another(self, is_learned: Callable[[str], bool]) -> KnownWords:
         """Return the same for another writer; what is remembered of the lexicon is shared."""
@@ -79,14 +84,20 @@ class KnownWords:
         return other
 
     def is_word(self, text: str) -> bool:
-        """Return whether a text may be offered: each of its words is one, in some case, or has no letters at all."""
+        """Return whether each word of a text is one, in some case, or has no letters at all."""
         if " " in text:
             return all(map(self.is_word, text.split()))
         return self._is_listed(text) or self._is_learned(text)
 
-    def is_word_for_all(self, text: str) -> bool:
-        """Return whether it is one whoever writes: whatever was learned."""
-        return all(map(self._is_listed, text.split() if " " in text else (text,)))
+    def may_offer(self, text: str) -> bool:
+        """Return whether a text may be offered: each of its words is listed, learned, or a form that a rule offers."""
+        if " " in text:
+            return all(map(self.may_offer, text.split()))
+        return self._may_offer(text) or self._is_learned(text)
+
+    def may_offer_to_all(self, text: str) -> bool:
+        """Return whether it may be offered whoever writes: whatever was learned."""
+        return all(map(self._may_offer, text.split() if " " in text else (text,)))
 
     def is_known(self, word: str) -> bool:
         """Return whether letters are a word cased as they are, or with a capital or capitals throughout."""
@@ -123,26 +134,26 @@ class KnownWords:
         """Return the logarithm of a word's frequency, relative to the highest there can be."""
         return (self.frequency(word) - MAX_FREQUENCY) * nats_per_step
 
-    def _listed(self, word: str) -> bool:
+    def _listed(self, word: str, for_offers: bool) -> bool:
         letters = "".join(filter(str.isalpha, word))
         if not letters:
             return True
         if letters != word and (number := word.rstrip(letters)) and number[-1].isdigit():
             return number[0].isdigit() and fold(word[len(number) :]) in self._units
-        return self._is_offered(word) or self._is_form(word)
+        return self._is_offered(word) or (self._form(word, True) if for_offers else self._is_form(word))
 
     def _is_offered(self, word: str) -> bool:
         return any(not self._lexicon.is_marked_miswritten(entry) for entry in self._lexicon.entries_of(word))
 
-    def _form(self, word: str) -> bool:
+    def _form(self, word: str, for_offers: bool) -> bool:
         folded = fold(word)
         if self._lexicon.is_miswritten(folded):
             return False
         if _HYPHEN in folded.strip(_HYPHEN):
-            return all(map(self._is_listed, folded.split(_HYPHEN)))
+            return all(map(self._may_offer if for_offers else self._is_listed, folded.split(_HYPHEN)))
         return any(
             (base := rule.base(folded)) is not None
             and self._is_offered(base)
             and self._lexicon.frequency(base) >= rule.least_frequency
-            for rule in self._forms
+            for rule in (self._offered_forms if for_offers else self._forms)
         )

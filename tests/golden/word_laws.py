@@ -91,8 +91,9 @@ def words(language: Language, search: CandidateSearch, messages: Sequence[str]) 
                 ]
     for text in list(dict.fromkeys(asked))[:1500]:
         yield {
-            "text": text, "is_word": known.is_word(text), "is_known": known.is_known(text), "cased": known.cased(text),
-            "frequency": known.frequency(text), "read": reader.read(text), "emoji": list(language.emoji.find(text, 2)),
+            "text": text, "is_word": known.is_word(text), "may_offer": known.may_offer(text),
+            "is_known": known.is_known(text), "cased": known.cased(text), "frequency": known.frequency(text),
+            "read": reader.read(text), "emoji": list(language.emoji.find(text, 2)),
         }  # fmt: skip
 
 

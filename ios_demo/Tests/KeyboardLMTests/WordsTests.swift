@@ -63,8 +63,9 @@ struct WordsTests {
         try Law("words").check { asked in
             let text = Law.text(asked, "text")
             return [
-                "is_word": known.isWord(text), "is_known": known.isKnown(text), "cased": known.cased(text),
-                "frequency": known.frequency(text), "read": reader.read(text), "emoji": language.emoji.find(text, limit: 2),
+                "is_word": known.isWord(text), "may_offer": known.mayOffer(text), "is_known": known.isKnown(text),
+                "cased": known.cased(text), "frequency": known.frequency(text), "read": reader.read(text),
+                "emoji": language.emoji.find(text, limit: 2),
             ]
         }
     }

@@ -78,7 +78,22 @@ def test_every_word_on_the_bar_is_one(keyboard: Session, typed: str) -> None:
     for end in range(1, len(typed) + 1):
         slots = bar_of(keyboard, typed[:end])
         for slot in slots:
-            assert slot.kind in ("literal", "emoji") or words.is_word(slot.text), (typed[:end], slot)
+            assert slot.kind in ("literal", "emoji") or words.may_offer(slot.text), (typed[:end], slot)
+
+
+@pytest.mark.parametrize(
+    "word", ["compilings", "sexuals", "intractables", "politicals", "insecured", "behavings", "adverses"]
+)
+def test_a_form_that_only_a_rule_has_made_is_kept_and_not_offered(keyboard: Session, word: str) -> None:
+    for end in range(3, len(word) + 1):
+        offered = {slot.text for slot in bar_of(keyboard, word[:end]) if slot.kind != "literal"}
+        assert word not in offered, (word[:end], offered)
+    assert after_space(keyboard, f"it was {word}").lower().endswith(word)
+
+
+@pytest.mark.parametrize("word", ["Argentina's", "Powell's", "neighbours'", "podcasters"])
+def test_possessives_and_listed_forms_may_be_offered(keyboard: Session, word: str) -> None:
+    assert keyboard._suggester._known_words.may_offer(word)
 
 
 @pytest.mark.parametrize(

@@ -24,21 +24,21 @@ struct Offer {
 /// Says what is never offered, whatever source it comes from; `keyboard_lm/keyboard/ranking.py` is the law.
 final class OfferFilter {
     private let offends: (CodePoints) -> Bool
-    private let isWord: (CodePoints) -> Bool
+    private let mayOffer: (CodePoints) -> Bool
     private let offensive: Memo<CodePoints, Bool>
 
-    convenience init(isOffensive: @escaping (CodePoints) -> Bool, isWord: @escaping (CodePoints) -> Bool) {
-        self.init(isOffensive, isWord, Memo(most: 4096))
+    convenience init(isOffensive: @escaping (CodePoints) -> Bool, mayOffer: @escaping (CodePoints) -> Bool) {
+        self.init(isOffensive, mayOffer, Memo(most: 4096))
     }
 
     private init(
-        _ offends: @escaping (CodePoints) -> Bool, _ isWord: @escaping (CodePoints) -> Bool, _ offensive: Memo<CodePoints, Bool>
+        _ offends: @escaping (CodePoints) -> Bool, _ mayOffer: @escaping (CodePoints) -> Bool, _ offensive: Memo<CodePoints, Bool>
     ) {
-        (self.offends, self.isWord, self.offensive) = (offends, isWord, offensive)
+        (self.offends, self.mayOffer, self.offensive) = (offends, mayOffer, offensive)
     }
 
     /// The same for another writer, whose words are others; what is remembered is shared.
-    func another(isWord: @escaping (CodePoints) -> Bool) -> OfferFilter { OfferFilter(offends, isWord, offensive) }
+    func another(mayOffer: @escaping (CodePoints) -> Bool) -> OfferFilter { OfferFilter(offends, mayOffer, offensive) }
 
     func isOffensive(_ word: CodePoints) -> Bool { offensive.value(word) { offends(word) } }
 
@@ -49,7 +49,7 @@ final class OfferFilter {
     /// Whether an offer is fit for the bar. The word is looked at as its source has it and as it would be inserted: in capitals
     /// it may be another.
     func allows(_ offer: Offer) -> Bool {
-        !hasOffensive(offer.text) && (offer.word == offer.text || !hasOffensive(offer.word)) && isWord(offer.text)
+        !hasOffensive(offer.text) && (offer.word == offer.text || !hasOffensive(offer.word)) && mayOffer(offer.text)
     }
 }
 

@@ -52,7 +52,7 @@ package final class SuggesterParts {
         knownWords = known
         corrector = Corrector(
             candidates, tokenizer, options: options.corrector, maxNodes: maxNodes, words: known, gate: language.gate)
-        filter = OfferFilter(isOffensive: isOffensive ?? lexicon.isOffensive, isWord: known.isWord)
+        filter = OfferFilter(isOffensive: isOffensive ?? lexicon.isOffensive, mayOffer: known.mayOffer)
     }
 }
 
@@ -84,7 +84,7 @@ package final class Suggester {
         form = parts.tokenizer.form
         let known = personal.map { store in parts.knownWords.another { store.isKnown($0) } } ?? parts.knownWords
         knownWords = known
-        let filter = parts.filter.another(isWord: known.isWord)
+        let filter = parts.filter.another(mayOffer: known.mayOffer)
         self.filter = filter
         let reader = Reader(parts.candidates, known)
         boundaries = try Boundaries(backend, parts.tokenizer, maxNodes: maxNodes, table: parts.table, read: reader.read)
@@ -106,7 +106,7 @@ package final class Suggester {
             corrector: corrector, search: parts.candidates, boundaries: boundaries, ownWords: ownWords, personal: personal,
             numMistyped: options.numMistyped, leastShare: options.leastShare)
         ahead = Ahead(
-            table: boundaries.table, scorer: parts.scorer, isUnfit: { filter.isOffensive($0) || !known.isWord($0) },
+            table: boundaries.table, scorer: parts.scorer, isUnfit: { filter.isOffensive($0) || !known.mayOffer($0) },
             maxNodes: maxNodes, numWords: numWords, finishedRatio: options.finishedRatio, ghosts: options.inline)
     }
 

@@ -11,8 +11,10 @@ package struct FormRule: Equatable, Sendable, Decodable {
     /// Of the word; rare ones are as often a misspelling's neighbour.
     package let leastFrequency: Int
     package let leastLetters: Int
+    /// Whether its forms may be offered, too: it makes words of nearly all that it fits.
+    package let isOffered: Bool
 
-    private enum Keys: String, CodingKey { case add, strip, after, not_after, least_frequency, least_letters }
+    private enum Keys: String, CodingKey { case add, strip, after, not_after, least_frequency, least_letters, is_offered }
 
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Keys.self)
@@ -22,6 +24,7 @@ package struct FormRule: Equatable, Sendable, Decodable {
         notAfter = try values.decode([String].self, forKey: .not_after).map { CodePoints($0) }
         leastFrequency = try values.decode(Int.self, forKey: .least_frequency)
         leastLetters = try values.decode(Int.self, forKey: .least_letters)
+        isOffered = try values.decode(Bool.self, forKey: .is_offered)
     }
 
     /// The word that a folded one is a form of, if it is one; whether that is a word is asked elsewhere.
@@ -35,7 +38,8 @@ package struct FormRule: Equatable, Sendable, Decodable {
 
 /// Says of letters whether they are a word: listed, learned from the writer, or a form of such.
 ///
-/// What is no word can be typed and learned; it is never offered. `keyboard_lm/words/known_words.py` is the law.
+/// What is no word can be typed and learned; it is never offered, and neither are forms that only a rule has made.
+/// `keyboard_lm/words/known_words.py` is the law.
 package final class KnownWords {
     private let lexicon: Lexicon
     private let forms: [FormRule]
@@ -43,6 +47,7 @@ package final class KnownWords {
     private let isLearned: (CodePoints) -> Bool
     private let listed: Memo<CodePoints, Bool>
     private let formed: Memo<CodePoints, Bool>
+    private let offered: Memo<CodePoints, Bool>
 
     /// - Parameters:
     ///   - lexicon: the listed ones; a misspelling that it lists is none, whatever a rule says.
@@ -52,26 +57,32 @@ package final class KnownWords {
     package convenience init(
         _ lexicon: Lexicon, forms: [FormRule] = [], units: Set<CodePoints> = [], isLearned: @escaping (CodePoints) -> Bool = { _ in false }
     ) {
-        self.init(lexicon, forms, units, isLearned, Memo(most: 4096), Memo(most: 4096))
+        self.init(lexicon, forms, units, isLearned, Memo(most: 4096), Memo(most: 4096), Memo(most: 4096))
     }
 
     private init(
         _ lexicon: Lexicon, _ forms: [FormRule], _ units: Set<CodePoints>, _ isLearned: @escaping (CodePoints) -> Bool,
-        _ listed: Memo<CodePoints, Bool>, _ formed: Memo<CodePoints, Bool>
+        _ listed: Memo<CodePoints, Bool>, _ formed: Memo<CodePoints, Bool>, _ offered: Memo<CodePoints, Bool>
     ) {
         (self.lexicon, self.forms, self.units, self.isLearned) = (lexicon, forms, units, isLearned)
-        (self.listed, self.formed) = (listed, formed)
+        (self.listed, self.formed, self.offered) = (listed, formed, offered)
     }
 
     /// The same for another writer; what is remembered of the lexicon is shared.
     package func another(isLearned: @escaping (CodePoints) -> Bool) -> KnownWords {
-        KnownWords(lexicon, forms, units, isLearned, listed, formed)
+        KnownWords(lexicon, forms, units, isLearned, listed, formed, offered)
     }
 
-    /// Whether a text may be offered: each of its words is one, in some case, or has no letters at all.
+    /// Whether each word of a text is one, in some case, or has no letters at all.
     package func isWord(_ text: CodePoints) -> Bool {
         if text.contains(0x20) { return text.words().allSatisfy(isWord) }
         return isListed(text) || isLearned(text)
+    }
+
+    /// Whether a text may be offered: each of its words is listed, learned, or a form that a rule offers.
+    package func mayOffer(_ text: CodePoints) -> Bool {
+        if text.contains(0x20) { return text.words().allSatisfy(mayOffer) }
+        return mayOfferToAll(text) || isLearned(text)
     }
 
     /// Whether letters are a word cased as they are, or with a capital or capitals throughout.
@@ -118,12 +129,19 @@ package final class KnownWords {
 
     private func isListed(_ word: CodePoints) -> Bool {
         if let known = listed.known(word) { return known }
-        let found = findListed(word)
+        let found = findListed(word, forOffers: false)
         listed.put(found, for: word)
         return found
     }
 
-    private func findListed(_ word: CodePoints) -> Bool {
+    private func mayOfferToAll(_ word: CodePoints) -> Bool {
+        if let known = offered.known(word) { return known }
+        let found = findListed(word, forOffers: true)
+        offered.put(found, for: word)
+        return found
+    }
+
+    private func findListed(_ word: CodePoints, forOffers: Bool) -> Bool {
         let letters = word.values.filter(CharacterClass.isAlpha)
         if letters.isEmpty { return true }
         if letters.count != word.count {
@@ -132,7 +150,7 @@ package final class KnownWords {
                 return CharacterClass.isDigit(first) && units.contains(Case.fold(word.suffix(from: number.count)))
             }
         }
-        return isOffered(word) || isForm(word)
+        return isOffered(word) || (forOffers ? findForm(word, forOffers: true) : isForm(word))
     }
 
     private func isOffered(_ word: CodePoints) -> Bool {
@@ -141,21 +159,21 @@ package final class KnownWords {
 
     private func isForm(_ word: CodePoints) -> Bool {
         if let known = formed.known(word) { return known }
-        let found = findForm(word)
+        let found = findForm(word, forOffers: false)
         formed.put(found, for: word)
         return found
     }
 
-    private func findForm(_ word: CodePoints) -> Bool {
+    private func findForm(_ word: CodePoints, forOffers: Bool) -> Bool {
         let folded = Case.fold(word), hyphen: UInt32 = 0x2D
         if lexicon.isMiswritten(folded) { return false }
         let inner = folded.values.drop { $0 == hyphen }
         if inner.prefix(inner.count - inner.reversed().prefix { $0 == hyphen }.count).contains(hyphen) {
             let parts = folded.values.split(separator: hyphen, omittingEmptySubsequences: false)
-            return parts.allSatisfy { isListed(CodePoints($0)) }
+            return parts.allSatisfy { forOffers ? mayOfferToAll(CodePoints($0)) : isListed(CodePoints($0)) }
         }
         return forms.contains { rule in
-            guard let base = rule.base(folded), isOffered(base) else { return false }
+            guard rule.isOffered || !forOffers, let base = rule.base(folded), isOffered(base) else { return false }
             return lexicon.frequency(base) >= rule.leastFrequency
         }
     }

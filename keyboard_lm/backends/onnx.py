@@ -100,7 +100,9 @@ class OnnxBackend(FlatCacheBackend):
 
     def another(self) -> OnnxBackend:
         """Return a backend over the same weights with a cache of its own; both are to be used from one thread."""
-        return OnnxBackend(self._session, self.config, self._capacity)
+        other = OnnxBackend(self._session, self.config, self._capacity)
+        other._logits = self._logits  # only ever written and copied within a call
+        return other
 
     def decode(self, token_ids: Sequence[int]) -> Logits:
         num_new = len(token_ids)

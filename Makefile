@@ -21,7 +21,7 @@ $(BIN)/.installed: pyproject.toml
 	touch $@
 
 test: setup lint
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest -n $(JOBS)
 
 # What `make test` skips: MLX, GGUF, tokenizers, transformers and kebbie, beside each other where pip can bring them.
 test-extras: setup

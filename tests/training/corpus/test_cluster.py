@@ -215,11 +215,7 @@ def test_ray_missing_names_the_extra(tmp_path: Path, data_dir: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-# One process of pytest-xdist runs all of them, so that one cluster is started.
-on_ray = pytest.mark.xdist_group("ray")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[Any]:
     """Two raylets of one core each on this machine, and this process as their driver."""
     pytest.importorskip("ray", reason="the extra [cluster] is not installed")
@@ -237,9 +233,9 @@ def cluster() -> Iterator[Any]:
         found.shutdown()
 
 
-@on_ray
+# One test, so that pytest-xdist starts one cluster.
 def test_two_ray_nodes_one_of_which_is_killed_again_and_again(
-    tmp_path: Path, data_dir: Path, expected: dict[str, bytes], cluster: Any
+    tmp_path: Path, data_dir: Path, expected: dict[str, bytes], cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed: list[str] = []
 
@@ -255,19 +251,17 @@ def test_two_ray_nodes_one_of_which_is_killed_again_and_again(
     assert killed == ["cleaning", "finding near duplicates", "encoding"]
     assert contents(tmp_path / "corpus") == expected
 
-
-@on_ray
-def test_an_error_on_a_ray_node_arrives_as_it_is(tmp_path: Path, cluster: Any) -> None:
-    (tmp_path / "bad.txt").write_bytes(b"fine\n\n\xff\n")
+    # An error on a node arrives as it is.
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "bad.txt").write_bytes(b"fine\n\n\xff\n")
     recipe = replace(RECIPE, sources=(SourceRecipe("s", path="bad.txt"),))
     with pytest.raises(DataError, match=r"bad.txt: line 3, byte 1 is not UTF-8") as caught:
-        build_corpus(recipe, tmp_path / "corpus", CorpusOptions(tmp_path, ray=cluster.address))
+        build_corpus(recipe, bad / "corpus", CorpusOptions(bad, ray=cluster.address))
     assert "\n" not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.txt"]
+    assert [path.name for path in bad.iterdir()] == ["bad.txt"]
 
-
-@on_ray
-def test_a_task_whose_process_dies_every_time_is_one_line(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A task whose process dies every time is one line.
     def die(job: int, stage: str, task: int) -> None:
         import os  # where it runs
 
@@ -275,6 +269,6 @@ def test_a_task_whose_process_dies_every_time_is_one_line(cluster: Any, monkeypa
 
     monkeypatch.setattr(ray_runner, "run_task", die)
     monkeypatch.setattr(ray_runner, "_RETRIES", 0)
-    with RayRunner(cluster.address, 1) as runner, pytest.raises(DataError, match="a Ray task was lost") as caught:
+    with RayRunner(cluster.address, 1) as runner, pytest.raises(DataError, match="a Ray task was lost") as lost:
         list(runner.run(1, "clean", [0]))  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(lost.value)

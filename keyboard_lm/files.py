@@ -76,8 +76,10 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty draft folder that takes the place of `folder` when the block ends without an error.
 
     Raises:
-        WriteError: the folder cannot be written (permissions, a full disk); what stood there still does.
+        WriteError: the folder cannot be written (permissions, a full disk), or is a file; what stood there still does.
     """
+    if folder.exists() and not folder.is_dir():
+        raise WriteError(f"{folder}: cannot be written (it is a file); choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -200,8 +200,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WriteError, match="choose another place"):
         write_file_whole(tmp_path / "file" / "below", b"")
-    with pytest.raises(WriteError, match="choose another folder"), replaced_folder(tmp_path / "file" / "below"):
-        pass
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(WriteError, match="choose another folder"), replaced_folder(path):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").is_file()
 
 
 def test_a_folder_takes_the_place_of_another_whole(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ pytest.importorskip("dp_accounting")
 
 from click.testing import CliRunner
 from flwr.clientapp import ClientApp
+from keyboard_lm_training.federated.app_folder import write_app
 from keyboard_lm_training.federated.client_app import client_app
 from keyboard_lm_training.federated.exchange import PlainExchange
 from keyboard_lm_training.federated.in_process import Delivery, InProcessGrid
@@ -32,7 +33,7 @@ from keyboard_lm_training.federated.server_app import train_rounds
 from keyboard_lm_training.federated.writers import load_writers, token_windows
 
 from keyboard_lm.cli import main
-from keyboard_lm.errors import ConfigError, KeyboardLMError, PrivacyBudgetError, TrainingError
+from keyboard_lm.errors import ConfigError, KeyboardLMError, PrivacyBudgetError, TrainingError, WriteError
 from keyboard_lm.network.checkpoint import Checkpoint
 
 Change = Callable[[int], Any]
@@ -113,6 +114,44 @@ def test_a_run_that_stopped_goes_on_and_asks_nobody_twice(site: Site) -> None:
         train_rounds(grid_for(site, tiny(rounds=3)), site, tiny(rounds=3))
 
 
+def test_adapters_without_the_ledger_of_their_rounds_are_refused(site: Site) -> None:
+    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
+    ledger = Path(site.output) / LEDGER_FILE
+    written = ledger.read_bytes()
+    ledger.unlink()
+    for _ in range(2):  # the new ledger that the first try began is no ledger of that round either
+        with pytest.raises(TrainingError, match="tells of 0 rounds, the adapters beside it of 1; restore the ledger"):
+            train_rounds(grid_for(site, tiny()), site, tiny())
+    ledger.write_bytes(written)
+    assert train_rounds(grid_for(site, tiny()), site, tiny()).record()["federated"]["rounds_done"] == 2
+
+
+def test_adapters_of_another_seed_or_rank_are_refused(site: Site) -> None:
+    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
+    for changes, said in (({"seed": 2}, "seed was 1, now 2"), ({"rank": 3}, "rank was 2, now 3")):
+        with pytest.raises(TrainingError, match=said):
+            train_rounds(grid_for(site, tiny(**changes)), site, tiny(**changes))
+    (Path(site.output) / "state" / "state.json").write_text("{")
+    with pytest.raises(TrainingError, match="state: cannot be read"):
+        train_rounds(grid_for(site, tiny()), site, tiny())
+
+
+def test_an_app_is_written_beside_its_run_and_over_nothing_else(site: Site, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    (app / "run").mkdir(parents=True)
+    (app / "run" / LEDGER_FILE).write_text("what was promised")
+    for rounds in (1, 2):
+        write_app(app, site, tiny(rounds=rounds))
+        assert f"\nrounds = {rounds}\n" in (app / "pyproject.toml").read_text()
+    assert (app / "run" / LEDGER_FILE).read_text() == "what was promised"
+    (app / "pyproject.toml").write_text('[project]\nname = "mine"\n')
+    with pytest.raises(TrainingError, match="another project's"):
+        write_app(app, site, tiny())
+    with pytest.raises(WriteError, match="choose another folder"):
+        write_app(Path(site.writers[0]), site, tiny())
+    assert Path(site.writers[0]).is_file()
+
+
 def test_a_round_is_charged_before_anybody_is_asked(site: Site) -> None:
     def lost(delivery: Delivery) -> bool:
         assert json.loads((Path(site.output) / LEDGER_FILE).read_text().splitlines()[-1])["kind"] == "round"
@@ -153,7 +192,9 @@ def test_noise_is_on_the_sum_whoever_answers(site: Site, tmp_path: Path) -> None
         return np.ones(size)
 
     network = AdaptedNetwork(Checkpoint.load(Path(site.model)), config)
-    server = FederatedServer(config, tmp_path / "run", network.vector(), ledger, normal)
+    server = FederatedServer(
+        config, tmp_path / "run", network.vector(), ledger, normal, lambda fresh, n: sorted(fresh)[:n]
+    )
     grid = grid_for(site, config, lambda delivery: len(asked) == 0 and delivery.partition % 2 == 0)
     server.run(PlainExchange(grid, 10))
     ledger.close()

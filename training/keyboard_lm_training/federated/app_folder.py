@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 
 from keyboard_lm import __version__
-from keyboard_lm.files import replaced_folder
+from keyboard_lm.errors import TrainingError, WriteError
+from keyboard_lm.files import write_text_whole
 from keyboard_lm_training.federated.options import FederatedConfig, Site
 
+_NAME = "keyboard-federated"
 _HEAD = """\
 [build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 
 [project]
-name = "keyboard-federated"
+name = "{name}"
 version = "{version}"
 description = "Federated rounds for a keyboard's language model"
 license = "Apache-2.0"
@@ -36,9 +38,23 @@ clientapp = "keyboard_lm_training.federated.client_app:app"
 
 
 def write_app(folder: Path, site: Site, config: FederatedConfig) -> None:
-    """Write the app with its options; every machine needs keyboard-lm and, at the same paths, model and texts."""
+    """Write the app with its options; every machine needs keyboard-lm and, at the same paths, model and texts.
+
+    What else is in the folder stays: the run, with its ledger, is kept below it.
+
+    Raises:
+        WriteError: the folder cannot be written.
+        TrainingError: it holds another project.
+    """
     options = {**site.to_run_config(), **config.to_run_config()}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in options.items()]  # JSON's scalars are TOML's
     version = __version__.split(".dev")[0]
-    with replaced_folder(folder) as draft:
-        (draft / "pyproject.toml").write_text(_HEAD.format(version=version) + "".join(lines), encoding="utf-8")
+    path = folder / "pyproject.toml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_foreign = path.exists() and f'name = "{_NAME}"' not in path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    if is_foreign:
+        raise TrainingError(f"{path} is another project's; choose another --output")
+    write_text_whole(path, _HEAD.format(name=_NAME, version=version) + "".join(lines))

@@ -148,16 +148,38 @@ class FederatedServer:
         try:
             with replaced_folder(self._folder) as draft:
                 save_file({"adapters": self.vector, "momentum": self._momentum}, draft / _TENSORS_FILE)
-                (draft / _STATE_FILE).write_text(json.dumps({"round": number}), encoding="utf-8")
+                state = {"round": number, "adapters": self._adapters()}
+                (draft / _STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
         except SafetensorError as error:
             raise TrainingError(f"round {number} cannot be saved ({error}); free some space") from None
+
+    def _adapters(self) -> dict[str, int | str]:
+        # What the vector means: the factor that is fixed is drawn by the seed, and its shape does not show that.
+        return {"rank": self.config.rank, "factors": self.config.factors, "seed": self.config.seed}
 
     def _restore(self) -> None:
         try:
             tensors = load_file(self._folder / _TENSORS_FILE)
             vector, self._momentum = tensors["adapters"], tensors["momentum"]
-        except (OSError, KeyError, SafetensorError) as error:
+            state = json.loads((self._folder / _STATE_FILE).read_bytes())
+            number, adapters = int(state["round"]), dict(state.get("adapters", self._adapters()))
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise TrainingError(f"{self._folder}: cannot be read ({error}); use another --output") from None
+        if number > self.ledger.num_rounds:
+            # What was learned is there and what it cost is not: going on would promise too much.
+            raise TrainingError(
+                f"{self.ledger.path} tells of {self.ledger.num_rounds} rounds, the adapters beside it of {number}; "
+                "restore the ledger, or use another --output"
+            )
+        changed = [
+            f"{name} was {adapters.get(name)}, now {value}"
+            for name, value in self._adapters().items()
+            if adapters.get(name) != value
+        ]
+        if changed:
+            raise TrainingError(
+                f"{self._folder}: other adapters ({'; '.join(changed)}); repeat their options, or use another --output"
+            )
         if vector.shape != self.vector.shape:
             raise TrainingError(f"{self._folder}: other adapters ({vector.shape}); repeat their --rank and --factors")
         self.vector = vector

@@ -16,6 +16,8 @@ struct Arguments {
             case "-n", "--model", "--words", "--emoji", "--learned", "--device", "--layout", "--threads":
                 guard let value = rest.popFirst() else { throw Usage("\(argument) needs a value") }
                 options[argument.drop { $0 == "-" }.description] = value
+            case _ where argument.hasPrefix("--") && argument != "--help":
+                throw Usage("no option \(argument); see keyboard-lm-swift --help")
             default: words.append(argument)
             }
         }

@@ -65,8 +65,16 @@ def test_options_go_through_flower_unchanged(site: Site) -> None:
         Site.from_run_config({})
     with pytest.raises(ConfigError, match=r"rounds must .*; clip_norm must"):
         FederatedConfig(rounds=0, clip_norm=-1.0)
+    with pytest.raises(ConfigError, match="max_tokens must be 2 or more"):
+        FederatedConfig(max_tokens=1)
     with pytest.raises(ConfigError, match="without noise"):
         FederatedConfig(noise_multiplier=0.0)
+
+
+def test_a_text_in_another_encoding_says_where(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("plain\ncaf\xe9\n".encode("latin-1"))
+    with pytest.raises(KeyboardLMError, match=r"latin.txt: byte 10 is not UTF-8; convert"):
+        load_writers((str(tmp_path / "latin.txt"),))
 
 
 def test_a_device_sends_a_change_no_longer_than_asked(site: Site) -> None:

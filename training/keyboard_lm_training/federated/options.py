@@ -78,6 +78,10 @@ class FederatedConfig:
             )
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1
         ]  # fmt: skip
+        if self.max_tokens == 1:
+            mistakes.append(
+                "max_tokens must be 2 or more: the first token of a text has nothing before it to learn from"
+            )
         mistakes += [
             f"{name} must be a number above 0, not {getattr(self, name)!r}"
             for name in ("clip_norm", "local_rate", "server_rate", "reply_seconds")

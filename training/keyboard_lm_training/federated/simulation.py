@@ -34,10 +34,10 @@ def run_simulation_on_ray(server_app: ServerApp, client_app: ClientApp, num_node
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a device each core: more threads would fight for them
     logging.getLogger("flwr").setLevel(logging.WARNING)
-    backend = {
-        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-        "init_args": {"num_cpus": num_workers, "include_dashboard": False, "log_to_driver": False},
-    }
+    # Without an address Ray joins whatever cluster runs on this machine and refuses `num_cpus` there; Flower's server
+    # then waits for devices whose thread has ended.
+    init = {"address": "local", "num_cpus": num_workers, "include_dashboard": False, "log_to_driver": False}
+    backend = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": init}
     try:
         run_simulation(server_app, client_app, num_nodes, backend_name="ray", backend_config=backend)
     except RuntimeError as error:

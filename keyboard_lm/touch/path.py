@@ -102,7 +102,7 @@ def track(points: Sequence[PathPoint], layout: Layout) -> Track:
 def _speeds(wanted: NDArray[np.float64], along: NDArray[np.float64], times: NDArray[np.float64]) -> Floats:
     # At each point over half a sample's way before and behind it.
     length, duration = along[-1], times[-1] - times[0]
-    if not length or not duration:
+    if length < 1e-9 or not duration:  # shorter ones divide to no number
         return np.ones(len(wanted), np.float32)
     half = length / (len(wanted) - 1) / 2
     edges = np.clip(np.stack([wanted - half, wanted + half]), 0.0, length)  # (2, T)

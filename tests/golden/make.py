@@ -333,11 +333,11 @@ def sessions() -> Iterator[Case]:
                 stale = replace(before, revision=session.revision - 1)
                 told.append({"do": "stale", "is_shown": session.show(stale)})
             elif step == "look":
-                told.append({"do": "look", **_bar(session.suggest())})
+                told.append({"do": "look", **told_of_bar(session.suggest())})
             elif step == "late":
-                told.append({"do": "late", **_bar(session.suggest(deadline=-math.inf))})
+                told.append({"do": "late", **told_of_bar(session.suggest(deadline=-math.inf))})
             elif step == "at once":
-                told.append({"do": "at once", **_bar(session.suggest_at_once())})
+                told.append({"do": "at once", **told_of_bar(session.suggest_at_once())})
             elif isinstance(step, (str, Keys)):
                 looks = isinstance(step, str)
                 for char in step if isinstance(step, str) else step.text:
@@ -349,18 +349,23 @@ def sessions() -> Iterator[Case]:
 
 
 def _done(session: Session, event: Event, looks: bool) -> Case:
+    do = [type(event).__name__, {k: v for k, v in vars(event).items() if v is not None and v != ()}]
+    return {"do": do, **told_of_event(session, event), **(told_of_bar(session.suggest()) if looks else {})}
+
+
+def told_of_event(session: Session, event: Event) -> Case:
+    """Return what became of an event, for a golden file or for another engine."""
     edit = session.apply(event)
-    bar = _bar(session.suggest()) if looks else {}
     return {
-        "do": [type(event).__name__, {k: v for k, v in vars(event).items() if v is not None and v != ()}],
         "edit": [edit.deleted_before, edit.deleted_after, edit.inserted],
         "finished": [[word.word, word.context, word.is_meant] for word in edit.finished],
         "undone": [edit.undone.literal, edit.undone.corrected] if edit.undone else None,
-        "text": session.text, "cursor": session.cursor, "shift": session.shift, **bar,
+        "text": session.text, "cursor": session.cursor, "shift": session.shift,
     }  # fmt: skip
 
 
-def _bar(answer: Answer) -> Case:
+def told_of_bar(answer: Answer) -> Case:
+    """Return an answer likewise."""
     return {
         "slots": [[each.text, each.kind, each.replaced, each.probability] for each in answer.slots],
         "correction": [answer.correction.replaced, answer.correction.text] if answer.correction else None,

@@ -41,6 +41,7 @@ from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.touch.layout import Tap, load_layout
 
+from ..golden.make import told_of_bar, told_of_event
 from ..golden.toy_network import ToyNetwork
 
 ROOT = Path(__file__).parents[2]
@@ -185,23 +186,8 @@ def _done(session: Session, event: Event | None, do: Any) -> Told:
         return {"is_shown": session.show(Answer(shown.slots, shown.correction, revision=session.revision - 1))}
     if event is None:
         late = {"look": session.suggest, "at once": session.suggest_at_once}
-        return _bar(session.suggest(deadline=float("-inf")) if do == "late" else late[do]())
-    edit = session.apply(event)
-    return {
-        "edit": [edit.deleted_before, edit.deleted_after, edit.inserted],
-        "finished": [[word.word, word.context, word.is_meant] for word in edit.finished],
-        "undone": [edit.undone.literal, edit.undone.corrected] if edit.undone else None,
-        "text": session.text, "cursor": session.cursor, "shift": session.shift, **_bar(session.suggest()),
-    }  # fmt: skip
-
-
-def _bar(answer: Answer) -> Told:
-    return {
-        "slots": [[each.text, each.kind, each.replaced, each.probability] for each in answer.slots],
-        "correction": [answer.correction.replaced, answer.correction.text] if answer.correction else None,
-        "ghost": [answer.ghost.text, answer.ghost.probability] if answer.ghost else None,
-        "stage": answer.stage, "calls": answer.num_model_calls,
-    }  # fmt: skip
+        return told_of_bar(session.suggest(deadline=float("-inf")) if do == "late" else late[do]())
+    return {**told_of_event(session, event), **told_of_bar(session.suggest())}
 
 
 class Swift:

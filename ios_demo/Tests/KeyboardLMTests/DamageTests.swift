@@ -4,18 +4,7 @@ import Testing
 
 /// Damaged files of words: each is one error, never a trap.
 struct DamageTests {
-    // Numbers as SplitMix64 gives them: the same damage in every run.
-    private struct Numbers: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ mixed >> 31
-        }
-    }
-
-    private static func damaged(_ content: [UInt8], _ numbers: inout Numbers) -> [UInt8] {
+    private static func damaged(_ content: [UInt8], _ numbers: inout SplitMix) -> [UInt8] {
         var found = content
         let place = Int.random(in: 0..<content.count, using: &numbers)
         switch Int.random(in: 0..<4, using: &numbers) {
@@ -32,7 +21,7 @@ struct DamageTests {
     @Test func aDamagedLexiconIsOneError() throws {
         let words = ["a", "an", "Anna", "it's", "Kraków", "zebra", "zoo"].map { Entry(CodePoints($0), frequency: 100) }
         let content = try Lexicon.bytes(words)
-        var numbers = Numbers(state: 1)
+        var numbers = SplitMix(state: 1)
         for _ in 0..<1000 {
             let other = Self.damaged(content, &numbers)
             if other == content { continue }
@@ -44,7 +33,7 @@ struct DamageTests {
     @Test func aForeignLexiconWithRightSumsIsNoTrap() throws {
         let words = ["a", "an", "Anna", "it's", "Kraków", "zebra", "zoo"].map { Entry(CodePoints($0), frequency: 100) }
         let content = try Lexicon.bytes(words)
-        var numbers = Numbers(state: 2)
+        var numbers = SplitMix(state: 2)
         for _ in 0..<1000 {
             var other = content
             let place = Int.random(in: 8..<content.count, using: &numbers)
@@ -62,7 +51,7 @@ struct DamageTests {
         let content = [UInt8](try Data(contentsOf: repositoryFolder("ios_demo/Model/pack.json")))
         let file = FileManager.default.temporaryDirectory.appending(path: "pack-\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: file) }
-        var numbers = Numbers(state: 3), numErrors = 0
+        var numbers = SplitMix(state: 3), numErrors = 0
         for _ in 0..<1000 {
             try Data(Self.damaged(content, &numbers)).write(to: file)
             do {
@@ -80,7 +69,7 @@ struct DamageTests {
     private static func damage(_ content: [UInt8], seed: UInt64, _ use: (URL) throws -> Void) throws -> Int {
         let file = FileManager.default.temporaryDirectory.appending(path: "damaged-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: file) }
-        var numbers = Numbers(state: seed), numErrors = 0
+        var numbers = SplitMix(state: seed), numErrors = 0
         for _ in 0..<1000 {
             try Data(damaged(content, &numbers)).write(to: file)
             do { try use(file) } catch is KeyboardLMError { numErrors += 1 }
@@ -113,7 +102,7 @@ struct DamageTests {
         // The first pieces of it, control pieces and bytes among them: tag 0x0A, a length below 128, the piece.
         var end = 0
         for _ in 0..<320 where model[end] == 0x0A { end += 2 + Int(model[end + 1]) }
-        var numbers = Numbers(state: 6), numErrors = 0
+        var numbers = SplitMix(state: 6), numErrors = 0
         for _ in 0..<1000 {
             do {
                 let tokenizer = try Tokenizer(data: Self.damaged(Array(model[..<end]), &numbers), properNouns: [])

@@ -112,15 +112,6 @@ package final class PackageBackend: Backend {
         Array(logits[number * vocabularySize..<(number + 1) * vocabularySize])
     }
 
-    private func check(start: Int, _ ids: [Int]) throws {
-        guard !ids.isEmpty, start + ids.count <= capacity else {
-            throw KeyboardLMError("\(ids.count) tokens behind \(start) do not fit a KV cache of \(capacity); give fewer")
-        }
-        guard ids.allSatisfy({ (0..<vocabularySize).contains($0) }) else {
-            throw KeyboardLMError("a token id is outside the vocabulary of \(vocabularySize); use the model's own tokenizer")
-        }
-    }
-
     /// Cosines, then sines, of the rotary angles of each position, (S, 2 D), for half-split pairs.
     package static func ropeRows(_ config: ModelConfig, _ numSlots: Int) -> [Float] {
         let half = config.headDim / 2

@@ -68,6 +68,17 @@ public struct Answer: Equatable, Sendable {
     public var hostMs = 0.0
     public var revision = 0
 
+    /// The answer as a field shows it: without a correction that it forbids, words that are shown in their places.
+    func fitted(to editor: Editor, shown: [Slot]) -> Answer {
+        var fitted = self
+        if let correction, !editor.allows(correction) {
+            fitted.correction = nil
+            fitted.slots.removeAll { $0.kind == .literal }
+        }
+        fitted.slots = Self.arranged(fitted.slots, shown: shown)
+        return fitted
+    }
+
     /// Slots in an order that keeps the bar calm: a contender that was shown already stays where it is.
     ///
     /// A word keeps its place only while it is worth at least half of what would stand there without it. The literal comes first

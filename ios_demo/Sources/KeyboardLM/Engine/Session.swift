@@ -118,13 +118,7 @@ public final class Session {
     @discardableResult
     public func show(_ answer: Answer) -> Bool {
         guard answer.revision == revision, swipedAt != revision else { return false }
-        var answer = answer
-        if let correction = answer.correction, !editor.allows(correction) {
-            answer.correction = nil
-            answer.slots.removeAll { $0.kind == .literal }
-        }
-        answer.slots = Answer.arranged(answer.slots, shown: shown.slots)
-        shown = answer
+        shown = answer.fitted(to: editor, shown: shown.slots)
         return true
     }
 

@@ -263,14 +263,8 @@ public final class KeyboardController {
     private func show(_ answer: Answer) {
         guard answer.revision == revision else { return }
         statistics.add(answer)
-        var answer = answer
-        if let correction = answer.correction, !editor.allows(correction) {
-            answer.correction = nil
-            answer.slots.removeAll { $0.kind == .literal }
-        }
-        answer.slots = Answer.arranged(answer.slots, shown: shown.slots)
-        shown = answer
-        bar = Bar(slots: answer.slots, ghost: answer.ghost, revision: revision)
+        shown = answer.fitted(to: editor, shown: shown.slots)
+        bar = Bar(slots: shown.slots, ghost: shown.ghost, revision: revision)
     }
 
     private func opened(_ state: EngineQueue.State) {

@@ -22,3 +22,16 @@ package protocol Backend: AnyObject {
     /// Forgets every cached token after the first `length`.
     func rewind(_ length: Int)
 }
+
+extension Backend {
+    /// Throws where tokens behind `start` cached ones are none, do not fit, or are none of the model's.
+    func check(start: Int, _ ids: [Int]) throws {
+        guard !ids.isEmpty else { throw KeyboardLMError("at least one token is needed") }
+        guard start + ids.count <= capacity else {
+            throw KeyboardLMError("\(start + ids.count) tokens do not fit the \(capacity) slots of the KV cache; shorten the context")
+        }
+        guard ids.allSatisfy({ (0..<vocabularySize).contains($0) }) else {
+            throw KeyboardLMError("a token that the model has not; tokenizer and weights do not belong together")
+        }
+    }
+}

@@ -107,17 +107,6 @@ package final class CPUBackend: Backend {
         self.length = length
     }
 
-    private func check(start: Int, _ ids: [Int]) throws {
-        guard !ids.isEmpty else { throw KeyboardLMError("at least one token is needed") }
-        guard start + ids.count <= capacity else {
-            throw KeyboardLMError(
-                "\(start + ids.count) tokens do not fit the \(capacity) slots of the KV cache; shorten the context")
-        }
-        guard ids.allSatisfy({ (0..<vocabularySize).contains($0) }) else {
-            throw KeyboardLMError("a token that the model has not; tokenizer and weights do not belong together")
-        }
-    }
-
     // T tokens behind the cache: (T, C) through all layers; logits of some rows, (R, V).
     private func forward(_ ids: [Int], positions: [Int], visible: [[Bool]]?, logitsOf rows: [Int]) -> [[Float]] {
         let (count, dim) = (ids.count, config.modelDim)

@@ -81,7 +81,7 @@ package struct Track {
     private static func speeds(
         _ wanted: [Double], _ along: [Double], _ times: [Double], _ length: Double, _ duration: Double
     ) -> [Float] {
-        guard length > 0, duration > 0 else { return [Float](repeating: 1, count: wanted.count) }
+        guard length >= 1e-9, duration > 0 else { return [Float](repeating: 1, count: wanted.count) }
         let half = length / Double(wanted.count - 1) / 2, mean = length / duration
         // A finger at rest has been at one place at many times: it came when it first was there, and went when it last was.
         let tiny = length * 1e-9

@@ -128,17 +128,11 @@ package final class KnownWords {
     }
 
     private func isListed(_ word: CodePoints) -> Bool {
-        if let known = listed.known(word) { return known }
-        let found = findListed(word, forOffers: false)
-        listed.put(found, for: word)
-        return found
+        listed.value(word) { findListed(word, forOffers: false) }
     }
 
     private func mayOfferToAll(_ word: CodePoints) -> Bool {
-        if let known = offered.known(word) { return known }
-        let found = findListed(word, forOffers: true)
-        offered.put(found, for: word)
-        return found
+        offered.value(word) { findListed(word, forOffers: true) }
     }
 
     private func findListed(_ word: CodePoints, forOffers: Bool) -> Bool {
@@ -158,10 +152,7 @@ package final class KnownWords {
     }
 
     private func isForm(_ word: CodePoints) -> Bool {
-        if let known = formed.known(word) { return known }
-        let found = findForm(word, forOffers: false)
-        formed.put(found, for: word)
-        return found
+        formed.value(word) { findForm(word, forOffers: false) }
     }
 
     private func findForm(_ word: CodePoints, forOffers: Bool) -> Bool {

@@ -134,11 +134,23 @@ def test_adapters_without_the_ledger_of_their_rounds_are_refused(site: Site) -> 
     assert train_rounds(grid_for(site, tiny()), site, tiny()).record()["federated"]["rounds_done"] == 2
 
 
-def test_adapters_of_another_seed_or_rank_are_refused(site: Site) -> None:
-    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
-    for changes, said in (({"seed": 2}, "seed was 1, now 2"), ({"rank": 3}, "rank was 2, now 3")):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 2}, "seed was 1, now 2"), ({"rank": 3}, "rank was 2, now 3"),
+        ({"noise_multiplier": 5.0}, "noise_multiplier was .*, now 5.0"), ({"max_tokens": 20}, "max_tokens was .*, now"),
+    ],
+)  # fmt: skip
+def test_other_options_are_refused_and_change_no_record(site: Site, changes: dict[str, Any], said: str) -> None:
+    record = train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1)).record()
+    for rounds in (1, 2):  # of a run that is finished, and of one that would go on
         with pytest.raises(TrainingError, match=said):
-            train_rounds(grid_for(site, tiny(**changes)), site, tiny(**changes))
+            train_rounds(grid_for(site, tiny(**changes)), site, tiny(rounds=rounds, **changes))
+    assert Checkpoint.load(Path(site.output) / "checkpoint").record() == record
+
+
+def test_a_damaged_state_is_one_line(site: Site) -> None:
+    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
     (Path(site.output) / "state" / "state.json").write_text("{")
     with pytest.raises(TrainingError, match="state: cannot be read"):
         train_rounds(grid_for(site, tiny()), site, tiny())

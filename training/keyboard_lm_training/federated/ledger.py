@@ -92,6 +92,11 @@ class PrivacyLedger:
         """Rounds charged so far, finished or not."""
         return len(self._noise)
 
+    @property
+    def least_noise_multiplier(self) -> float:
+        """The least that a round was charged with; more rounds may have made it another."""
+        return min(self._noise)
+
     def times_asked(self, node_id: int) -> int:
         """Return in how many rounds a writer has been asked."""
         return len(self._histories.get(self.hash_of(node_id), ()))

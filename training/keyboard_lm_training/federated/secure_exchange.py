@@ -85,7 +85,7 @@ class _Node(ClientProxy):
         self.node_id = node_id
 
     def _unused(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("messages go through the grid")
+        raise TypeError("a device is asked through the grid, not through its proxy")
 
     get_properties = get_parameters = fit = evaluate = reconnect = _unused
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from keyboard_lm_training.federated.secure_noise import secure_normal
 
 STATE_FOLDER = "state"
 _TENSORS_FILE, _STATE_FILE = "adapters.safetensors", "state.json"
+_MAY_CHANGE = frozenset({"rounds", "reply_seconds"})  # options that say how long, not what
 
 
 @dataclass(frozen=True)
@@ -148,21 +150,22 @@ class FederatedServer:
         try:
             with replaced_folder(self._folder) as draft:
                 save_file({"adapters": self.vector, "momentum": self._momentum}, draft / _TENSORS_FILE)
-                state = {"round": number, "adapters": self._adapters()}
+                state = {"round": number, "options": self._lasting_options()}
                 (draft / _STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
         except SafetensorError as error:
             raise TrainingError(f"round {number} cannot be saved ({error}); free some space") from None
 
-    def _adapters(self) -> dict[str, int | str]:
-        # What the vector means: the factor that is fixed is drawn by the seed, and its shape does not show that.
-        return {"rank": self.config.rank, "factors": self.config.factors, "seed": self.config.seed}
+    def _lasting_options(self) -> dict[str, Any]:
+        # What every round has to share: the vector means what seed, rank and factors make of it, and the checkpoint's
+        # record states one set of options for all of them.
+        return {name: value for name, value in self.config.to_dict().items() if name not in _MAY_CHANGE}
 
     def _restore(self) -> None:
         try:
             tensors = load_file(self._folder / _TENSORS_FILE)
             vector, self._momentum = tensors["adapters"], tensors["momentum"]
             state = json.loads((self._folder / _STATE_FILE).read_bytes())
-            number, adapters = int(state["round"]), dict(state.get("adapters", self._adapters()))
+            number, options = int(state["round"]), dict(state["options"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise TrainingError(f"{self._folder}: cannot be read ({error}); use another --output") from None
         if number > self.ledger.num_rounds:
@@ -172,14 +175,14 @@ class FederatedServer:
                 "restore the ledger, or use another --output"
             )
         changed = [
-            f"{name} was {adapters.get(name)}, now {value}"
-            for name, value in self._adapters().items()
-            if adapters.get(name) != value
+            f"{name} was {options.get(name)}, now {value}"
+            for name, value in self._lasting_options().items()
+            if options.get(name) != value
         ]
         if changed:
             raise TrainingError(
-                f"{self._folder}: other adapters ({'; '.join(changed)}); repeat their options, or use another --output"
+                f"{self._folder}: other options ({'; '.join(changed)}); repeat the run's, or use another --output"
             )
         if vector.shape != self.vector.shape:
-            raise TrainingError(f"{self._folder}: other adapters ({vector.shape}); repeat their --rank and --factors")
+            raise TrainingError(f"{self._folder}: adapters of another shape ({vector.shape}); use another --output")
         self.vector = vector

@@ -53,8 +53,8 @@ def train_rounds(
     )  # fmt: skip
     ledger = PrivacyLedger(folder / LEDGER_FILE, terms)
     try:
-        write_text_whole(folder / RUN_FILE, json.dumps({"federated": config.to_dict()}, indent=2) + "\n")
         server = FederatedServer(config, folder, adapted.vector(), ledger)
+        write_text_whole(folder / RUN_FILE, json.dumps({"federated": config.to_dict()}, indent=2) + "\n")
         exchange: Exchange = (
             SecureExchange(grid, config.reply_seconds)
             if config.is_secure
@@ -80,7 +80,7 @@ def train_rounds(
             "initial": {"digest": checkpoint.digest, "record": checkpoint.record()},
             "federated": {
                 **config.to_dict(),
-                "noise_multiplier": server.noise_multiplier,
+                "noise_multiplier": ledger.least_noise_multiplier,
                 "writers": terms.population,
                 "rounds_done": ledger.num_rounds,
                 "epsilon_spent": finite(ledger.epsilons()),

@@ -122,10 +122,11 @@ def _compare(found: list[float], checkpoint: Checkpoint, bits: int) -> None:
     native = OnnxBackend.load(checkpoint, bits=bits).prefill(IDS)
     expected = native
     if bits < 16:
-        from keyboard_lm.export.onnx import effective_weights, store_weights
+        from keyboard_lm.export.onnx import effective_weights, inputs_for, store_weights
         from keyboard_lm.export.onnx_graph import build_graph
 
-        weights = effective_weights(store_weights(checkpoint.weights(), bits))
+        full = checkpoint.weights()
+        weights = effective_weights(store_weights(full, bits, inputs=inputs_for(checkpoint, full, bits)))
         graph = build_graph(checkpoint.config, weights, {names.META_FORMAT: str(names.GRAPH_FORMAT)})
         expected = OnnxBackend(graph, checkpoint.config, num_threads=1).prefill(IDS)
     got = np.array(found, np.float32).reshape(-1, len(expected))[-1]

@@ -127,6 +127,19 @@ def _fields(teacher: ForeignTeacher) -> dict[str, Any]:
     return {name: getattr(teacher, name) for name in ForeignTeacher.__dataclass_fields__}
 
 
+def test_its_answers_are_the_same_whatever_precision_the_student_has(
+    file: Path, own: Checkpoint, data: TrainingData, tmp_path: Path
+) -> None:
+    device = torch.device("cpu")
+    teacher = _adopted(file, own, data, tmp_path / "teacher").teacher.open(device)
+    windows = data.sampler.batch(0, 4)
+    plain = teacher.top(windows, 8, 1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = teacher.top(windows, 8, 1.0)
+    assert torch.equal(under.ids, plain.ids)
+    assert torch.equal(under.log_q, plain.log_q)
+
+
 def test_a_student_learns_from_it_live_stored_and_again_and_again(
     file: Path, own: Checkpoint, data: TrainingData, tiny_run: TrainConfig, tmp_path: Path
 ) -> None:

@@ -146,14 +146,17 @@ class RunningTeacher:
             network.requires_grad_(False).eval().to(device), load_network(teacher.own, device), text, projection
         )
         self._mixture = Mixture(teacher.weights)
+        self._device_type = device.type
 
     @torch.no_grad()
     def top(self, windows: NDArray[np.int64], top_k: int, temperature: float) -> TopLogits:
         """Return the most probable next pieces of windows (B, T + 1): B x T positions."""
         parts: list[TopLogits] = []
-        for first in range(0, len(windows), _WINDOWS):
-            log_p = self._mixture.log_probabilities(self._places, windows[first : first + _WINDOWS])  # (B, T, V)
-            parts.append(top_logits(log_p.flatten(0, 1), top_k, temperature))
+        # Its own precision, whatever run asks: under a student's autocast the sparse tables would be taken in bf16.
+        with torch.autocast(self._device_type, enabled=False):
+            for first in range(0, len(windows), _WINDOWS):
+                log_p = self._mixture.log_probabilities(self._places, windows[first : first + _WINDOWS])  # (B, T, V)
+                parts.append(top_logits(log_p.flatten(0, 1), top_k, temperature))
         return TopLogits(*(torch.cat([getattr(p, name) for p in parts]) for name in ("ids", "log_q", "log_rest")))
 
 

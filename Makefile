@@ -24,9 +24,11 @@ test: setup lint
 	$(BIN)/pytest -n $(JOBS)
 
 # What `make test` skips: MLX, GGUF, tokenizers, transformers and kebbie, beside each other where pip can bring them.
-test-extras: setup
-	$(BIN)/pip install --quiet --editable '.[dev,mlx,gguf,peers]'
-	$(BIN)/pytest -n $(JOBS) tests/interop tests/runtime/backends tests/runtime/evaluation
+# In an environment of their own: transformers reads a SentencePiece model with a newer protobuf than flwr allows.
+test-extras:
+	$(PYTHON) -m venv $(VENV)-extras
+	$(VENV)-extras/bin/pip install --quiet --editable '.[test,mlx,gguf,peers]'
+	$(VENV)-extras/bin/pytest -n $(JOBS) tests/interop tests/runtime/backends tests/runtime/evaluation
 
 # The runtime alone, without torch, under each Python that the machine has.
 test-pythons:
@@ -63,7 +65,7 @@ wheel: setup
 	$(BIN)/python -m build --quiet
 
 clean:
-	rm -rf $(VENV) dist build *.egg-info
+	rm -rf $(VENV) $(VENV)-extras dist build *.egg-info
 
 # Swift from the path, from Debian, or in a Debian root of its own: see ios_demo/tools/swift.sh.
 test-swift: setup

@@ -10,7 +10,7 @@ from keyboard_lm.correction.corrector import Corrector
 from keyboard_lm.correction.hypotheses import Hypothesis, Verdict
 from keyboard_lm.correction.mistyped_prefixes import mistyped_completions
 from keyboard_lm.decoding.boundaries import Boundaries, recent
-from keyboard_lm.keyboard.bar import Correction, Kind
+from keyboard_lm.keyboard.bar import Kind
 from keyboard_lm.keyboard.offers import Offer
 from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place, as_typed
@@ -94,12 +94,13 @@ class MeantSources:
         log_joint = next((each.log_joint for each in verdict.hypotheses if each.is_literal), -math.inf)
         return Offer(place.word, place.word, "literal", "typed", log_joint, 0.0, place.word)
 
-    def shortcut(self, place: Place) -> Correction | None:
+    def shortcut(self, place: Place) -> Offer | None:
         """Return the text that the writer has the letters stand for; None where they are no shortcut of theirs."""
         if self._personal is None or not place.request.may_correct:
             return None
-        text = self._personal.shortcuts.text(place.word)
-        return None if text is None else Correction(place.word, as_typed(text, place.word))
+        word = place.word
+        text = self._personal.shortcuts.text(word)
+        return None if text is None else Offer(as_typed(text, word), text, "correction", "shortcut", 0.0, 0.0, word)
 
     def is_likely(self, place: Place, best: Hypothesis, total: float) -> bool:
         """Return whether a correction has its share of all that may have been meant, longer words included.

@@ -6,10 +6,12 @@ from typing import Literal, NamedTuple
 
 from keyboard_lm.keyboard.bar import Kind
 
-Source = Literal["typed", "network", "continuation", "own words", "lexicon", "mistyped", "corrector", "emoji", "swipe"]
+Source = Literal[
+    "typed", "network", "continuation", "own words", "lexicon", "mistyped", "corrector", "shortcut", "emoji", "swipe"
+]  # fmt: skip
 """Where an offer comes from: the letters themselves; the network's words here; its words behind a finished one; the
-writer's own; the lexicon's most frequent; beginnings that may have been meant; words that may have been; emoji;
-words that a path may have meant."""
+writer's own; the lexicon's most frequent; beginnings that may have been meant; words that may have been; the
+writer's shortcuts; emoji; words that a path may have meant."""
 
 
 class Offer(NamedTuple):

@@ -89,6 +89,17 @@ class Ranking:
     def __len__(self) -> int:
         return len(self._offers)
 
+    def fit(self, offers: Iterable[Offer]) -> list[Offer]:
+        """Return what of a source's offers is fit for the bar, without ranking it."""
+        kept = []
+        for offer in offers:
+            refusal = self._filter.refusal(offer)
+            if refusal is None:
+                kept.append(offer)
+            else:
+                self._refuse(offer, refusal)
+        return kept
+
     def add(self, offers: Iterable[Offer]) -> None:
         """Take in what a source yields, as far as it is fit."""
         taken, refusal_of, view = self._offers, self._filter.refusal, self._view

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
 from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.hypotheses import Verdict
 from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.correction.reader import Reader
 from keyboard_lm.decoding.boundaries import Boundaries, recent
@@ -23,7 +24,7 @@ from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
 from keyboard_lm.keyboard.ahead import Ahead
 from keyboard_lm.keyboard.arrangement import LEAST_SHARE, slots_of, with_correction, with_last, with_unlikely_correction
-from keyboard_lm.keyboard.bar import Answer, Correction, Request, Slot, Stage
+from keyboard_lm.keyboard.bar import Answer, Correction, Request, Stage
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.meant import MeantSources
 from keyboard_lm.keyboard.offers import Offer
@@ -283,9 +284,9 @@ class Suggester:
     def _in_word(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
         shortcut = self._meant.shortcut(place)
         if shortcut is not None:
-            kept = Slot(place.word, "literal", 0.0, place.word)
-            put_in = Slot(shortcut.text, "correction", 1.0, place.word)
-            return Answer((kept, put_in)[: self.options.num_slots], shortcut), []
+            offers = [self._meant.literal(place, Verdict()), shortcut]
+            slots = slots_of(offers, 1.0, self.options.num_slots, least_share=0.0)
+            return Answer(tuple(slots), Correction(shortcut.replaced, shortcut.text)), offers
         num_slots, boundary = self.options.num_slots, place.boundary
         result = None
         if boundary is not None:
@@ -316,8 +317,9 @@ class Suggester:
             behind = self._ahead.behind(place, result)
             total = total or 1.0
             ranking.add(self._ahead.following(behind, total))
-            offers = ranking.best()
-            slots = with_last(slots_of(offers, total, num_slots), self._emoji(place), num_slots)
+            offers, emoji = ranking.best(), self._emoji(place, ranking)
+            slots = with_last(slots_of(offers, total, num_slots), emoji, num_slots)
+            offers += emoji
             ghost = self._ahead.ghost_behind(place, behind)
         else:
             offers = ranking.best()
@@ -330,10 +332,10 @@ class Suggester:
         offers = ranking.best()
         return Answer(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1, least_share=0.0))), offers
 
-    def _emoji(self, place: Place) -> list[Offer]:
+    def _emoji(self, place: Place, ranking: Ranking) -> list[Offer]:
         if not self.options.emoji or self.options.num_slots <= 2:
             return []
-        return [offer for offer in self._words.emoji(place) if self._filter.refusal(offer) is None]
+        return ranking.fit(self._words.emoji(place))
 
 
 def _stage(turn: Turn, has_boundary: bool, num_fed: int) -> Stage:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keyboard_lm.backends.protocol import KeepingBackend
 from keyboard_lm.decoding.context import ContextCache, ContextWindow
 from keyboard_lm.decoding.word_boundary import softmax
 from keyboard_lm.device.budget import CallCost
@@ -52,12 +53,18 @@ class _Keeping:
     """A toy network that can take a scored chain into its cache."""
 
     def __init__(self, network: Any) -> None:
+        # By name: from Python 3.12 on what `__getattr__` would find makes nothing a protocol's instance.
+        self.config, self.name, self.capacity, self.rewind = (
+            network.config, network.name, network.capacity, network.rewind,
+        )  # fmt: skip
         self._network = network
         self._scored: tuple[int, ...] = ()
         self.calls: list[tuple[str, int]] = []
+        assert isinstance(self, KeepingBackend)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._network, name)
+    @property
+    def length(self) -> int:
+        return int(self._network.length)
 
     def prefill(self, token_ids: Any) -> Any:
         self.calls.append(("prefill", len(token_ids)))

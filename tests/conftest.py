@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import io
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,15 @@ from keyboard_lm.text.form import JOIN, SPACE, TextForm
 # A busy machine is no failure; and a checkout that passed passes again, while developers get new examples every time.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Let the quick tests run first where mutmut has measured them: most mutants fail one within a second."""
+    measured = config.rootpath / "mutmut-stats.json"
+    if measured.exists():
+        seconds = json.loads(measured.read_text(encoding="utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+
 
 _PROPER_NOUNS = ("Anna", "August", "June", "March", "Mary", "Oxford", "Scotland", "Tom")
 

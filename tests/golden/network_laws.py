@@ -19,29 +19,43 @@ _MOST_NODES = 6  # of a tree
 _NUM_BEST, _NUM_FIXED = 16, 16  # pieces whose logits are given, at each place
 
 
-def network(checkpoint: Checkpoint, messages: Sequence[str]) -> Iterator[Case]:
-    """Yield ids and trees, with logits of the best and of some fixed pieces, and the logarithm of the sum."""
+def questions(checkpoint: Checkpoint, messages: Sequence[str]) -> Iterator[tuple[list[int], list[int], list[int]]]:
+    """Yield the ids of texts, and trees behind them with their parents."""
     rng = random.Random(10)
-    tokenizer, config = checkpoint.tokenizer, checkpoint.config
-    weights = {name: np.asarray(values, np.float32) for name, values in checkpoint.weights().items()}
-    fixed = list(range(0, config.vocab_size, config.vocab_size // _NUM_FIXED))[:_NUM_FIXED]
+    tokenizer, vocab_size = checkpoint.tokenizer, checkpoint.config.vocab_size
     for message in messages[:_NUM_CASES]:
         ids = [tokenizer.bos_id, *tokenizer.encode_message(message)][: rng.randint(1, _MOST_TOKENS)]
-        tree = [rng.randrange(config.vocab_size) for _ in range(rng.randint(1, _MOST_NODES))]
-        parents = [rng.randint(ROOT, node - 1) for node in range(len(tree))]
+        tree = [rng.randrange(vocab_size) for _ in range(rng.randint(1, _MOST_NODES))]
+        yield ids, tree, [rng.randint(ROOT, node - 1) for node in range(len(tree))]
+
+
+def network(checkpoint: Checkpoint, messages: Sequence[str]) -> Iterator[Case]:
+    """Yield ids and trees, with logits of the best and of some fixed pieces, and the logarithm of the sum."""
+    config = checkpoint.config
+    weights = {name: np.asarray(values, np.float32) for name, values in checkpoint.weights().items()}
+    for ids, tree, parents in questions(checkpoint, messages):
         length, num_tokens = len(ids), len(ids) + len(tree)
         visible = np.tri(num_tokens, dtype=np.bool_)
         visible[length:, length:] = tree_visibility(parents)
         places = [*range(length), *(length + depth for depth in tree_depths(parents))]
         logits = reference_logits(config, weights, ids + tree, places, visible)[length - 1 :]  # (1 + N, V)
-        yield {"ids": ids, "tree": tree, "parents": parents, "after": [_said(row, fixed) for row in logits]}
+        yield {
+            "ids": ids,
+            "tree": tree,
+            "parents": parents,
+            "after": [{"best": _best(row), **said(row)} for row in logits],
+        }
 
 
-def _said(logits: np.ndarray, fixed: list[int]) -> Case:
+def _best(logits: np.ndarray) -> list[list[Any]]:
     best = sorted(np.argpartition(-logits, _NUM_BEST)[:_NUM_BEST].tolist())  # by id: near ties have no order
+    return [[piece, float(logits[piece])] for piece in best]
+
+
+def said(logits: np.ndarray) -> Case:
+    """Return the logits of some fixed pieces, and the logarithm of the sum of all probabilities."""
     most = logits.max()
     return {
-        "best": [[piece, float(logits[piece])] for piece in best],
-        "fixed": [float(logits[piece]) for piece in fixed],
+        "fixed": [float(logit) for logit in logits[:: len(logits) // _NUM_FIXED][:_NUM_FIXED]],
         "log_sum": float(most + np.log(np.exp((logits - most).astype(np.float64)).sum())),
     }

@@ -41,7 +41,7 @@ from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 from keyboard_lm.personal import PersonalStore
 from keyboard_lm.touch.layout import Tap, load_layout
 
-from ..golden.make import told_of_bar, told_of_event
+from ..golden.session_laws import told_of_bar, told_of_event
 from ..golden.toy_network import ToyNetwork
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,6 @@ from keyboard_lm_coreml.check.ladder import require_passed
 from keyboard_lm_coreml.check.package_weights import PackageWeights
 from keyboard_lm_coreml.convert.core_ai import convert_asset
 from keyboard_lm_coreml.convert.recipe import UNCOMPRESSED_BITS
-from keyboard_lm_coreml.convert.stored import store_weights
 from keyboard_lm_coreml.export.bundle import ASSET_NAME, write_companions, write_manifest
 from keyboard_lm_coreml.export.describe import LICENCE, sentence
 from keyboard_lm_coreml.export.export import (
@@ -24,10 +23,9 @@ from keyboard_lm_coreml.export.export import (
     ExportReport,
     check_place,
     head_parts,
-    look,
     num_bytes,
     plan_contract,
-    shrink_for,
+    prepared,
 )  # fmt: skip
 from keyboard_lm_coreml.package.asset import custom_metadata
 from keyboard_lm_coreml.package.core_ai_versions import CONVERTER, CORE, PINNED, require_core_ai
@@ -64,12 +62,7 @@ def export_asset_bundle(
     num_parts = head_parts(config, options.is_head_split)
     check_place(folder)
     require_core_ai(CORE, CONVERTER)
-    on_stage("reading the checkpoint")
-    activations = look(checkpoint, on_stage)
-    on_stage(f"storing weights by {options.recipe.name}")
-    stored = store_weights(config, checkpoint.weights(), options.recipe, activations, num_parts)
-    shrink = shrink_for(activations.largest)
-    del activations
+    stored, shrink = prepared(checkpoint, options.recipe, num_parts, on_stage)
     custom = custom_metadata(checkpoint, contract, options.recipe.name, f"{CONVERTER} {PINNED[CONVERTER]}")
 
     def about(metadata: Any) -> None:

@@ -18,7 +18,7 @@ from keyboard_lm_coreml.convert.activations import Activations, measure
 from keyboard_lm_coreml.convert.ane_model import AXIS_LIMIT
 from keyboard_lm_coreml.convert.convert import convert, import_coremltools
 from keyboard_lm_coreml.convert.recipe import Recipe, shipped_recipe
-from keyboard_lm_coreml.convert.stored import store_weights
+from keyboard_lm_coreml.convert.stored import StoredWeights, store_weights
 from keyboard_lm_coreml.export.bundle import MANIFEST_FILE, PACKAGE_NAME, write_companions, write_manifest
 from keyboard_lm_coreml.export.describe import describe
 from keyboard_lm_coreml.package import names
@@ -98,23 +98,13 @@ def export_bundle(
     """
     began = time.perf_counter()
     options = options or ExportOptions()
-    config = checkpoint.config
-    contract = plan_contract(config, options)
-    num_parts = head_parts(config, options.is_head_split)
+    contract = plan_contract(checkpoint.config, options)
+    head_parts(checkpoint.config, options.is_head_split)
     check_place(folder)
     import_coremltools()
-    on_stage("reading the checkpoint")
-    activations = look(checkpoint, on_stage)
-    on_stage(f"storing weights by {options.recipe.name}")
-    stored = store_weights(config, checkpoint.weights(), options.recipe, activations, num_parts)
-    shrink = shrink_for(activations.largest)
-    del activations
     with replaced_folder(folder) as draft:
         package = draft / PACKAGE_NAME
-        with tempfile.TemporaryDirectory(dir=draft) as scratch:
-            convert(config, stored, contract, package, Path(scratch), num_parts, shrink, on_stage)
-        del stored
-        describe(package, checkpoint, contract, options.recipe, options.target)
+        write_package(checkpoint, package, options, on_stage)
         rungs = check_package(package, checkpoint, on_stage=on_stage)
         require_passed(folder, rungs)
         on_stage("writing the bundle")
@@ -124,6 +114,52 @@ def export_bundle(
         folder, num_bytes(folder / PACKAGE_NAME), num_bytes(folder), options.recipe.name, contract.num_slots,
         tuple(entry.name for entry in contract.entries), time.perf_counter() - began, rungs,
     )  # fmt: skip
+
+
+def write_package(
+    checkpoint: Checkpoint, package: Path, options: ExportOptions, on_stage: Callable[[str], None] = lambda _: None
+) -> None:
+    """Write a checkpoint's package into an existing folder; whether it computes what it should is not looked at.
+
+    Args:
+        checkpoint: with weights.
+        package: to be written.
+        options: what to export.
+        on_stage: told what is being done.
+
+    Raises:
+        ConfigError: the options do not fit the network or the target.
+        CheckpointError: the weights are missing or damaged.
+        PackageError: coremltools fails.
+        MissingExtraError: coremltools is not installed.
+    """
+    contract = plan_contract(checkpoint.config, options)
+    num_parts = head_parts(checkpoint.config, options.is_head_split)
+    stored, shrink = prepared(checkpoint, options.recipe, num_parts, on_stage)
+    with tempfile.TemporaryDirectory(dir=package.parent) as scratch:
+        convert(checkpoint.config, stored, contract, package, Path(scratch), num_parts, shrink, on_stage)
+    describe(package, checkpoint, contract, options.recipe, options.target)
+
+
+def prepared(
+    checkpoint: Checkpoint, recipe: Recipe, num_parts: int, on_stage: Callable[[str], None]
+) -> tuple[StoredWeights, float]:
+    """Return a checkpoint's weights as a recipe stores them, and what its activations are divided by to fit fp16.
+
+    Args:
+        checkpoint: with weights.
+        recipe: how weights are stored.
+        num_parts: into how many parts the tied table is cut.
+        on_stage: told what is being done.
+
+    Raises:
+        CheckpointError: the weights are missing or damaged.
+    """
+    on_stage("reading the checkpoint")
+    activations = look(checkpoint, on_stage)
+    on_stage(f"storing weights by {recipe.name}")
+    stored = store_weights(checkpoint.config, checkpoint.weights(), recipe, activations, num_parts)
+    return stored, shrink_for(activations.largest)
 
 
 def plan_contract(config: ModelConfig, options: ExportOptions) -> Contract:

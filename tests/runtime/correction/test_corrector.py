@@ -242,3 +242,20 @@ def test_more_words_can_be_meant(make: Any) -> None:
     best = setup.corrector.judge("see xiangyi", setup.boundary, (), prior, more).correction
     assert best is not None
     assert best.text == "Xiangyu"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["SEE LONDON", "SEE THE", "SEE I", "I LONDON", "see London", "SEE FORM", "SEE IM", "IN IT'S", "i", "see im"],
+)
+def test_no_word_is_corrected_to_itself(make: Any, typed: str) -> None:
+    setup = make()
+    made = setup.corrector.judge(typed, setup.boundary).correction
+    assert made is None or made.text != made.replaced
+
+
+def test_capitals_throughout_are_mended_behind_a_word_of_them_and_not_behind_a_letter(make: Any) -> None:
+    setup = make()
+    assert setup.after_space("SEE TEH") == "SEE THE"
+    for start in ("", "I ", "A ", "see ", "3 ", "SEE\n", "- "):
+        assert setup.after_space(f"{start}TEH") == f"{start}TEH"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyboard_lm.backends.protocol import KeepingBackend
-from keyboard_lm.decoding.context import ContextCache, ContextWindow
+from keyboard_lm.decoding.context import ContextCache, ContextWindow, KnownBudget
 from keyboard_lm.decoding.word_boundary import softmax
 from keyboard_lm.device.budget import CallCost
 from keyboard_lm.device.turn import Turn
@@ -202,3 +202,22 @@ def test_the_window_moves_in_steps() -> None:
     window = ContextWindow(1, np.ones(8, np.bool_), 41)
     starts = {length - (len(window.fit([3] * length)) - 1) for length in range(41, 101)}
     assert starts == {10, 20, 30, 40, 50, 60}
+
+
+def test_a_budget_is_used_to_its_last_byte(toy_tokenizer: Any) -> None:
+    tokenizer = toy_tokenizer(["a", "b", "c"])
+    first = ContextCache(tokenizer.random_network(0), budget=(unbounded := KnownBudget(10**9)))
+    first.at([1])
+    size = unbounded.num_bytes
+    network = tokenizer.random_network(0)
+    cache = ContextCache(network, budget=(budget := KnownBudget(2 * size)))
+    cache.at([1])
+    cache.at([1, 3])
+    assert budget.num_bytes == 2 * size
+    cache.at([1])
+    cache.at([1, 3])
+    assert network.num_fed == 2  # both are there
+    cache.at([1, 4])
+    assert budget.num_bytes == 2 * size
+    cache.at([1])
+    assert network.num_fed == 4  # the one used longest ago was not

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from keyboard_lm.decoding.context import ContextCache
 from keyboard_lm.decoding.pieces import PieceTable
-from keyboard_lm.decoding.search import SearchOptions, find_words
+from keyboard_lm.decoding.search import SearchOptions, best_of, find_words
 from keyboard_lm.network.tokenizer import Tokenizer
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import is_word
@@ -256,3 +256,10 @@ def test_pieces_differ_where_they_have_another_character(pieces: list[str], plac
         differs = each.differs_at(everywhere, place, char)
         expected = [len(text) > place and text[place] != char for text in each.texts]
         assert (differs.tolist() if differs is not None else [False] * len(expected)) == expected
+
+
+@given(st.dictionaries(st.integers(0, 9), st.integers(0, 3), max_size=12), st.integers(0, 6))
+def test_the_best_pieces_are_those_of_most_mass_and_of_equal_ones_the_first(found: dict[int, int], num: int) -> None:
+    pieces = [(piece, float(mass)) for piece, mass in found.items()]
+    expected = sorted(pieces, key=lambda pair: (-pair[1], pair[0]))[:num]
+    assert sorted(best_of(pieces, num)) == sorted(expected)

@@ -182,3 +182,22 @@ def test_a_long_text_loses_its_oldest_words_whole(toy_backend: Any) -> None:
 def test_the_convention_is_read_from_the_pieces(toy_tokenizer: Any) -> None:
     assert isinstance(word_boundary(TOKENIZER), PrefixSpace)
     assert isinstance(word_boundary(toy_tokenizer(["going"]).as_tokenizer()), SuffixSpace)
+
+
+@pytest.mark.parametrize("last", [i for i, piece in enumerate(PIECES) if not piece.startswith("<")])
+def test_only_behind_a_mark_may_a_word_begin_without_its_space(last: int) -> None:
+    given_there = PrefixSpace(TOKENIZER).first(np.zeros(len(PIECES), np.float32), last)
+    letters = [i for i, piece in enumerate(PIECES) if piece[0] in "ab"]
+    assert (given_there[letters] > 0).all() == (PIECES[last] in MARKS)
+    assert (given_there[letters] > 0).any() == (PIECES[last] in MARKS)
+    assert given_there.sum() == pytest.approx(1)
+
+
+def test_words_further_ahead_take_two_calls_at_most_and_none_over_the_most_nodes(toy_backend: Any) -> None:
+    for seed in range(20):
+        backend = toy_backend(random_logits(seed, 0.5), len(PIECES))
+        boundary = ContextCache(backend, words=PrefixSpace(TOKENIZER)).at((BOS,))
+        path = PrefixSpace(TOKENIZER).path(TOKENIZER, ["ab"])
+        assert continuation(TABLE, boundary, path, 7, 6)
+        assert len(backend.tree_sizes) <= 2
+        assert max(backend.tree_sizes) <= 7

@@ -414,3 +414,19 @@ def test_golden_examples(case: Mapping[str, Any]) -> None:
         assert [word.word for edit in edits for word in edit.finished] == case["finished"]
     if "undone" in case:
         assert [[edit.undone.literal, edit.undone.corrected] for edit in edits if edit.undone] == case["undone"]
+
+
+@given(st.text("ab ,", max_size=8), st.integers(0, 8))
+def test_a_word_from_the_bar_stays_whatever_is_put_in_or_taken_out_before_it(put_in: str, num_taken: int) -> None:
+    editor = field("so ")
+    editor.apply(SlotAccepted("teh"))
+    type_text(editor, "hte")
+    editor.apply(CursorMoved(2))
+    type_text(editor, put_in)
+    for _ in range(min(num_taken, len(put_in))):
+        editor.apply(Backspaced())
+    end = editor.text.index("teh") + len("teh")
+    editor.apply(CursorMoved(end))
+    assert not editor.allows(Correction("teh", "the"))
+    editor.apply(CursorMoved(len(editor.text)))
+    assert editor.allows(Correction("hte", "the"))

@@ -274,3 +274,11 @@ def test_a_closed_store_opens_its_file_again(path: Path) -> None:
     store.close()
     assert store.is_known("see")
     store.close()
+
+
+def test_folders_that_are_missing_are_made_and_are_the_owners_alone(tmp_path: Path) -> None:
+    with open_store(tmp_path / "a" / "b" / "personal.db") as store:
+        store.learn(["see"])
+    assert mode(tmp_path / "a" / "b") == 0o700
+    with open_store(tmp_path / "a" / "b" / "personal.db") as store:
+        assert store.is_known("see")

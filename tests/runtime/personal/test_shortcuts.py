@@ -12,6 +12,7 @@ from keyboard_lm.errors import DataError
 from keyboard_lm.keyboard.events import Backspaced, FieldStarted, Typed
 from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.personal import PersonalStore
+from keyboard_lm.personal.shortcuts import read_shortcuts
 
 
 def type_text(session: Session, text: str) -> None:
@@ -78,3 +79,14 @@ def test_the_command_adds_lists_removes_and_imports(tmp_path: Path) -> None:
     assert run(main, ["shortcuts", "list", str(file), "--json"]).output == '{"brb": "be right back"}\n'
     source.write_text("no tab here\n", encoding="utf-8")
     assert run(main, ["shortcuts", "import", str(file), str(source)]).exit_code == 1
+
+
+def test_a_file_of_shortcuts_is_utf_8_with_or_without_a_mark_at_its_beginning(tmp_path: Path) -> None:
+    lines = "# mine\n\nomw\ton my way\ncaf\ta caf\u00e9\n"
+    for start in ("", "\ufeff"):
+        (tmp_path / "tsv").write_text(start + lines, encoding="utf-8")
+        assert read_shortcuts(tmp_path / "tsv") == [("omw", "on my way"), ("caf", "a caf\u00e9")]
+    for content, message in ((b"\xff\n", "not UTF-8"), (b"omw\ton my way\nbrb", "line 2: no tab")):
+        (tmp_path / "tsv").write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_shortcuts(tmp_path / "tsv")

@@ -437,6 +437,10 @@ def test_files_that_cannot_be_used_are_named(store: PersonalStore, tmp_path: Pat
         store.import_from(tmp_path / "none")
     with pytest.raises(PersonalStoreError, match="cannot be written"):
         store.export(tmp_path / "none" / "all.jsonl")
+    for nothing in ("", "\n"):
+        (tmp_path / "empty").write_text(nothing)
+        with pytest.raises(PersonalStoreError, match="line 1 is not"):
+            store.import_from(tmp_path / "empty")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(PersonalStoreError, match="not UTF-8"):
         store.import_from(tmp_path / "binary")

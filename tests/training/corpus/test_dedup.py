@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rensa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyboard_lm_training.corpus import dedup
+from keyboard_lm_training.corpus.shingles import SHINGLE_WORDS, shingle_hashes
 
 KEYS = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**58, 2**63, 2**64 - 1])
 
@@ -56,7 +59,7 @@ def document(rng: random.Random, num_words: int = 120) -> list[str]:
 
 def shingles(messages: list[str]) -> set[tuple[str, ...]]:
     words = " ".join(messages).split()
-    return {tuple(words[i : i + dedup.SHINGLE_WORDS]) for i in range(len(words) - dedup.SHINGLE_WORDS + 1)}
+    return {tuple(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}
 
 
 def jaccard(a: list[str], b: list[str]) -> float:
@@ -138,3 +141,34 @@ def test_a_long_document_is_signed_in_stretches_to_the_same_signature(monkeypatc
     monkeypatch.setattr(dedup, "_CHARS_AT_ONCE", 0)
     monkeypatch.setattr(dedup, "_WORDS_AT_ONCE", 5)
     assert np.array_equal(dedup.near_signatures(documents), whole)
+
+
+TEXTS = st.lists(
+    st.text("ab é\u2003\x1f\t", max_size=60) | st.text(max_size=200) | st.text("a ", max_size=3000), max_size=8
+)
+
+
+def joined_shingles(text: str) -> list[str]:
+    words = text.split()
+    return [" ".join(words[i : i + SHINGLE_WORDS]) for i in range(max(1, len(words) - SHINGLE_WORDS + 1))]
+
+
+@given(TEXTS, st.integers(0, 3000))
+def test_shingles_hash_as_rensa_hashes_them(texts: list[str], num_letters: int) -> None:
+    texts = [*texts, "x" * num_letters + " y", "ends with the blanks of another  "]
+
+    def hash_tokens(tokens: Sequence[bytes]) -> list[int]:
+        hashes: list[int] = rensa.RMinHash.hash_token_sets([tokens])[0]
+        return hashes
+
+    found = shingle_hashes(texts, hash_tokens)
+    for number, text in enumerate(texts):
+        own = found.hashes[found.offsets[number] : found.offsets[number + 1]]
+        assert own.tolist() == hash_tokens([shingle.encode() for shingle in joined_shingles(text)])
+
+
+@given(st.lists(st.lists(st.text("ab É\u2003\x1f", max_size=80), max_size=3), min_size=1, max_size=5))
+def test_signatures_are_those_that_rensa_gives_the_shingles(documents: list[list[str]]) -> None:
+    sets = [joined_shingles(" ".join(messages).lower()) for messages in documents]
+    rows = rensa.RMinHash.digest_matrix_from_token_sets(sets, dedup.NUM_PERMUTATIONS, seed=0).to_rows()
+    assert dedup.near_signatures(documents).tolist() == rows

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keyboard_lm.errors import MissingExtraError
+from keyboard_lm_training.corpus.shingles import SHINGLE_WORDS, shingle_hashes
 
 NUM_BANDS = 20
 BAND_ROWS = 6  # with 20 bands: 99.6 % of pairs at similarity 0.8 share a band, 27 % at 0.5 (which the check rejects)
 NUM_PERMUTATIONS = NUM_BANDS * BAND_ROWS
-SHINGLE_WORDS = 5
 BATCH_RECORDS = 1 << 20
 _CHARS_AT_ONCE = 1 << 20  # of one document; a longer one is signed in stretches, whose minimum is its signature
 _WORDS_AT_ONCE = 1 << 16
@@ -188,35 +188,31 @@ def near_signatures(documents: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32
         MissingExtraError: rensa is not installed.
     """
     signatures = np.zeros((len(documents), NUM_PERMUTATIONS), np.uint32)
-    rows, sets = [], []
+    rows, texts = [], []
     for row, messages in enumerate(documents):
         if sum(map(len, messages)) <= _CHARS_AT_ONCE:
             rows.append(row)
-            sets.append(_shingles(" ".join(messages).lower().split()))
+            texts.append(" ".join(messages).lower())
         else:
             words = (word for message in messages for word in message.lower().split())
-            signatures[row] = np.minimum.reduce([_signed([part])[0] for part in _shingles_in_stretches(words)])
-    if sets:
-        signatures[rows] = _signed(sets)
+            signatures[row] = np.minimum.reduce([_signed([text])[0] for text in _stretches(words)])
+    if texts:
+        signatures[rows] = _signed(texts)
     return signatures
 
 
-def _shingles(words: Sequence[str]) -> list[str]:
-    if len(words) < SHINGLE_WORDS:
-        return [" ".join(words)]
-    return [*map(" ".join, zip(*(words[i:] for i in range(SHINGLE_WORDS)), strict=False))]
-
-
-def _shingles_in_stretches(words: Iterator[str]) -> Iterator[list[str]]:
-    """Yield the shingles of a long text, some at a time: all of its words would take ten times its memory."""
+def _stretches(words: Iterator[str]) -> Iterator[str]:
+    """Yield a long text in pieces that share what a shingle across a border takes; as words it takes ten times more."""
     before: list[str] = []
     while stretch := [*islice(words, _WORDS_AT_ONCE)]:
-        yield _shingles([*before, *stretch])
+        yield " ".join([*before, *stretch])
         before = [*before, *stretch][1 - SHINGLE_WORDS :]
 
 
-def _signed(shingles: Sequence[Sequence[str]]) -> npt.NDArray[np.uint32]:
-    matrix = _rensa().RMinHash.digest_matrix_from_token_sets(shingles, NUM_PERMUTATIONS, seed=0)
+def _signed(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    rensa = _rensa().RMinHash
+    found = shingle_hashes(texts, lambda tokens: rensa.hash_token_sets([tokens])[0])
+    matrix = rensa.digest_matrix_from_flat_token_hashes(found.hashes, found.offsets, NUM_PERMUTATIONS, seed=0)
     return np.array(matrix.to_rows(), np.uint32)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keyboard_lm.cli.amount import Amount
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.errors import MissingExtraError
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--machine-cores", type=click.IntRange(min=1), default=64, help="For --dry-run.", show_default=True)
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     default=24.0,
     help="For --dry-run: when it has to be done.",
     show_default=True,

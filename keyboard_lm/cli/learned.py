@@ -14,7 +14,6 @@ from keyboard_lm.errors import DataError
 if TYPE_CHECKING:
     from keyboard_lm.personal import PersonalStore
 
-_DATABASE = b"SQLite format 3\0"
 _FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
 
@@ -28,12 +27,13 @@ def check_learned(file: Path | None) -> None:
     """
     if file is None or not file.is_file():
         return
+    from keyboard_lm.personal.file import is_database
+
     try:
-        with file.open("rb") as content:
-            start = content.read(len(_DATABASE))
+        is_one = not file.stat().st_size or is_database(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    if start and start != _DATABASE:
+    if not is_one:
         raise DataError(f"{file}: not a file of learned words; choose another name")
 
 
@@ -68,8 +68,8 @@ def with_store(file: Path, act: Callable[[PersonalStore], Any], must_exist: bool
 def command() -> None:
     """Show, forget, export, import or clear what a keyboard has learned.
 
-    FILE is the one that `keyboard-lm type --learn FILE` writes. It holds words, their neighbours and corrections that
-    were taken back, and never leaves this machine.
+    FILE is the one that `keyboard-lm type --learn FILE` writes. It holds words, their neighbours, corrections that
+    were taken back and shortcuts, and never leaves this machine.
     """
 
 
@@ -78,15 +78,19 @@ def command() -> None:
 @click.option("-n", "limit", type=click.IntRange(min=1), help="So many words at most.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(file: Path, limit: int | None, as_json: bool) -> None:
-    """Print the learned words, the most used first, and corrections that were taken back."""
-    words, blocks = with_store(file, lambda store: (store.words(limit), store.blocks()))
+    """Print the learned words, the most used first, corrections that were taken back, and shortcuts."""
+    words, blocks, shortcuts = with_store(
+        file, lambda store: (store.words(limit), store.blocks(), store.shortcuts.all())
+    )
     if as_json:
-        click.echo(json.dumps({"words": words, "taken_back": blocks}))
+        click.echo(json.dumps({"words": words, "taken_back": blocks, "shortcuts": shortcuts}))
         return
     for word in words:
         click.echo(word)
     for literal, corrected in blocks:
         click.echo(f"{literal} is not made {corrected}")
+    for typed, text in shortcuts.items():
+        click.echo(f"{typed} stands for {text}")
 
 
 @command.command("forget")
@@ -116,6 +120,9 @@ def export_command(file: Path, target: Path) -> None:
 @click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
 def import_command(file: Path, source: Path) -> None:
     """Add what `export` wrote to SOURCE; FILE is made if there is none."""
+    from keyboard_lm.personal import archive
+
+    archive.load(source)  # before there is a file for it
     with_store(file, lambda store: store.import_from(source), must_exist=False)
 
 

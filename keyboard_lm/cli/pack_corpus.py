@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from keyboard_lm.cli.amount import Amount
 from keyboard_lm.cli.training_run import require_training_extra
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Archive to write, .tar.xz.")
-@click.option("--max-mib", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Largest size in MiB.")
+@click.option("--max-mib", type=Amount(min=0, min_open=True), default=60.0, help="Largest size in MiB.")
 def command(folder: Path, output: Path, max_mib: float) -> None:
     """Pack the corpus FOLDER into an archive that `time-box` trains from elsewhere.
 

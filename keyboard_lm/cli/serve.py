@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from keyboard_lm.cli.amount import Amount
 from keyboard_lm.errors import ConfigError, MissingExtraError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,7 +30,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 )
 @click.option("--sessions", type=click.IntRange(1, 100_000), help="Most sessions.  [default: 500]")
 @click.option("--sessions-per-user", type=click.IntRange(1, 100_000), help="Most of one user.  [default: 4]")
-@click.option("--idle-s", type=click.FloatRange(min=1), help="Until an unused session is closed.  [default: 600]")
+@click.option("--idle-s", type=Amount(min=1), help="Until an unused session is closed.  [default: 600]")
 def command(
     host: str,
     port: int,

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
+from keyboard_lm.cli.amount import Amount
 from keyboard_lm.cli.learned import existing_learned
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
@@ -38,7 +39,7 @@ from keyboard_lm.words.offensive import read_word_list
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of one step.")
 @click.option("--device", type=click.Choice(device_names()), default=DEFAULT_DEVICE, show_default=True, metavar="NAME")
-@click.option("--budget-ms", type=click.FloatRange(min=0), default=BUDGET_MS, show_default=True, help="On the device.")
+@click.option("--budget-ms", type=Amount(min=0), default=BUDGET_MS, show_default=True, help="On the device.")
 @click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
 @click.option("--block", type=click.Path(path_type=Path), help="Words never to offer, one on a line.")
 @click.option("--allow", type=click.Path(path_type=Path), help="Words that may be offered nevertheless.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from keyboard_lm.backends import BACKENDS, DEFAULT_BACKEND
+from keyboard_lm.cli.amount import Amount
 from keyboard_lm.cli.learned import check_learned
 from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE, device_names
 from keyboard_lm.errors import KeyboardLMError, MissingExtraError
@@ -23,9 +24,7 @@ from keyboard_lm.touch.layout import layout_names
 @click.option("--model", type=click.Path(path_type=Path), help="Checkpoint folder.  [default: the bundled model]")
 @click.option("--backend", type=click.Choice(BACKENDS), default=DEFAULT_BACKEND, show_default=True)
 @click.option("--device", type=click.Choice(device_names()), default=DEFAULT_DEVICE, show_default=True, metavar="NAME")
-@click.option(
-    "--budget-ms", type=click.FloatRange(0, 10_000), default=BUDGET_MS, show_default=True, help="On the device."
-)
+@click.option("--budget-ms", type=Amount(0, 10_000), default=BUDGET_MS, show_default=True, help="On the device.")
 @click.option("--layout", type=click.Choice(layout_names()), default="qwerty", show_default=True)
 @click.option("--language", default="en", show_default=True)
 @click.option(

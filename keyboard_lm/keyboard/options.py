@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyboard_lm.backends import DEFAULT_BACKEND
 from keyboard_lm.device.budget import BUDGET_MS, DEFAULT_DEVICE
+from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.suggester import SuggesterOptions
 
 
@@ -37,3 +38,12 @@ class SessionOptions:
     suggester: SuggesterOptions | None = None
     blocked: frozenset[str] = frozenset()
     allowed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Check what no part of the keyboard checks.
+
+        Raises:
+            ConfigError: a budget below 0, or one that is no number.
+        """
+        if not self.budget_ms >= 0:
+            raise ConfigError(f"budget_ms must be 0 or more, not {self.budget_ms!r}")

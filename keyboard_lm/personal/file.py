@@ -17,6 +17,7 @@ from keyboard_lm.personal import migrations
 APPLICATION_ID = 0x6B6C6D70  # "klmp"
 BUSY_TIMEOUT_S = 2.0
 _MAX_WARNINGS = 20
+_DATABASE = b"SQLite format 3\0"
 _SUFFIXES = ("-wal", "-shm", "")  # the log first: a new file must not find the old one's
 _SET_ASIDE = ".corrupt-"
 # What passes, or is no fault of the content. All else that SQLite reports is damage, "read-only" included: the mode of
@@ -253,6 +254,31 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def is_database(path: Path) -> bool:
+    """Return whether a file begins as every database does.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as content:
+        return content.read(len(_DATABASE)) == _DATABASE
+
+
+def refuse_database(path: Path) -> None:
+    """Raise where something else is about to take the place of a personal file, or of its log.
+
+    Raises:
+        PersonalStoreError: it would.
+    """
+    names = [path, *(path.with_name(path.name.removesuffix(suffix)) for suffix in ("-wal", "-shm"))]
+    try:
+        is_one = any(name.is_file() and is_database(name) for name in names)
+    except OSError:
+        return  # whoever writes there says what is wrong
+    if is_one:
+        raise PersonalStoreError(f"{path}: holds what a keyboard has learned; choose another name")
 
 
 def _make_private(path: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Literal, TypeVar
 
 from keyboard_lm.personal import counts
-from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError
+from keyboard_lm.personal.file import TABLES, PersonalFile, PersonalStoreError, refuse_database
 from keyboard_lm.personal.model import Continuations, Interpolation, PersonalOptions
 from keyboard_lm.personal.shortcuts import Shortcuts
 from keyboard_lm.personal.words import Token, contexts, history, key_of
@@ -364,10 +364,11 @@ class PersonalStore:
         """Write everything as JSON lines (see `keyboard_lm.personal.archive`), readable by its owner only.
 
         Raises:
-            PersonalStoreError: the file cannot be written.
+            PersonalStoreError: the file cannot be written, or holds what a keyboard has learned: this one or another.
         """
         from keyboard_lm.personal import archive  # which typing does without
 
+        refuse_database(path)
         rows = self._file.write(lambda connection: archive.rows(connection, self.options.half_life_words))
         archive.save(path, rows)
 

@@ -30,7 +30,31 @@ def test_list_shows_words_and_corrections_that_were_taken_back(file: Path) -> No
     assert result.stdout.splitlines() == ["see", "you", "Siobhan", "teh is not made the"]
     assert run("list", file, "-n", 1).stdout.splitlines()[0] == "see"
     told = json.loads(run("list", file, "--json").stdout)
-    assert told == {"words": ["see", "you", "Siobhan"], "taken_back": [["teh", "the"]]}
+    assert told == {"words": ["see", "you", "Siobhan"], "taken_back": [["teh", "the"]], "shortcuts": {}}
+
+
+def test_list_shows_shortcuts_too(file: Path) -> None:
+    with PersonalStore.open(file) as store:
+        store.shortcuts.add([("omw", "on my way")])
+    assert run("list", file).stdout.splitlines()[-1] == "omw stands for on my way"
+    assert json.loads(run("list", file, "--json").stdout)["shortcuts"] == {"omw": "on my way"}
+
+
+def test_no_export_takes_the_place_of_what_was_learned(file: Path, tmp_path: Path) -> None:
+    learned, other = run("list", file).stdout, tmp_path / "other"
+    assert run("import", other, _exported(file, tmp_path / "all.jsonl")).exit_code == 0
+    (tmp_path / "link").symlink_to(file)
+    for target in (file, other, tmp_path / "link", tmp_path / "learned-wal", tmp_path / "other-shm"):
+        result = run("export", file, target)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "holds what a keyboard has learned" in result.stderr
+    assert run("list", file).stdout == run("list", other).stdout == learned
+    assert _exported(file, tmp_path / "all.jsonl").read_text().count("\n") > 3  # an older export is replaced
+
+
+def _exported(file: Path, target: Path) -> Path:
+    assert run("export", file, target).exit_code == 0
+    return target
 
 
 def test_forget_deletes_every_trace(file: Path) -> None:
@@ -74,6 +98,8 @@ def test_a_file_that_is_not_there_or_something_else_is_named(tmp_path: Path, arg
 
 def test_an_import_of_something_else_adds_nothing(file: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
+    assert run("import", tmp_path / "new", tmp_path / "text").exit_code == 1
+    assert not (tmp_path / "new").exists()
     result = run("import", file, tmp_path / "text")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert run("list", file).stdout.splitlines()[0] == "see"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from keyboard_lm.cli import main
+from keyboard_lm.errors import ConfigError
+from keyboard_lm.keyboard.session import SessionOptions
 from keyboard_lm.network.checkpoint import CONFIG_FILE, INDEX_FILE, ONNX_INT4_FILE
 from keyboard_lm.network.tokenizer import PROPER_NOUNS_FILE, TOKENIZER_FILE
 
@@ -86,6 +89,16 @@ def test_what_a_space_would_replace_stands_in_quotes() -> None:
     assert [slot["kind"] for slot in answer["slots"]][:2] == ["literal", "correction"]
     words = CliRunner().invoke(main, ["suggest", "what is teh"]).stdout.splitlines()[0]
     assert words.startswith("\u201cteh\u201d  |  the*")
+
+
+def test_a_budget_that_is_no_number_is_refused(suggest: Suggest) -> None:
+    for budget in ("nan", "-1", "much"):
+        result = suggest("hi", "--budget-ms", budget)
+        assert result.exit_code == 2
+        assert "--budget-ms" in result.stderr
+    for budget_ms in (math.nan, -1.0):
+        with pytest.raises(ConfigError, match="budget_ms must be 0 or more"):
+            SessionOptions(budget_ms=budget_ms)
 
 
 def test_a_budget_of_nothing_leaves_the_lexicon(suggest: Suggest) -> None:

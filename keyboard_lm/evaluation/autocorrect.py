@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, after_slot, finished
+from keyboard_lm.evaluation.engine import Engine, FieldEngine, after_slot, finished
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.replay import ReplayedUnit
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -78,10 +78,13 @@ class ReplayedAutocorrect(_Outcomes):
 def _add_outcome(
     counts: dict[str, int], engine: Engine, before: str, unit: TypedUnit | ReplayedUnit, conditions: Conditions
 ) -> None:
-    bar = engine.bar(before + unit.typed, NUM_SLOTS, unit.taps)
+    was_right = conditions.same(unit.typed, unit.intended)
+    # What a bar would have shown matters of wrong words; but a field goes on from the bar that its user saw.
+    num_slots = NUM_SLOTS if not was_right or isinstance(engine, FieldEngine) else 0
+    bar = engine.bar(before + unit.typed, num_slots, unit.taps)
     result = finished(engine, before + unit.typed, unit.taps, bar)
     is_right = conditions.same(result, before + unit.intended)
-    if conditions.same(unit.typed, unit.intended):
+    if was_right:
         counts["right"] += 1
         counts["broken"] += not is_right
         counts["rewritten"] += _letters(result) != _letters(before + unit.intended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -37,7 +38,7 @@ class Engine(Protocol):
     """A keyboard under test. `PredictorEngine` is one; peers are others.
 
     The answers may depend on what was asked since `start_field`, never on anything before it: the evaluation hands
-    fields to several processes in any order.
+    documents to several processes in any order.
     """
 
     def start_field(self) -> None:
@@ -66,6 +67,15 @@ class FieldEngine(Engine, Protocol):
 
     def undone(self) -> str:
         """Press backspace, and return what stands there then without a space at its end."""
+        ...
+
+
+@runtime_checkable
+class RememberingEngine(Engine, Protocol):
+    """A keyboard that nothing is learned from: a field looks the same in whatever task it is asked about."""
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """Keep the bars of all fields meanwhile, so that tasks which ask about the same text share them."""
         ...
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.evaluation.engine import Bar, Taps, word_under_cursor
@@ -15,7 +17,7 @@ class PredictorEngine:
 
     Inside a word the bar holds completions of it and nothing else: a word that the letters spell is finished by a space
     and not, as in `Predictor`, by being likely. A bar asked for twice in one field is computed once. The first slots of
-    a long bar are the short bar.
+    a long bar are the short bar. While it is `remembering`, a bar is computed once in all fields of the same text.
 
     Args:
         backend: the network; nobody else may use its cache between two calls of `start_field`.
@@ -27,11 +29,24 @@ class PredictorEngine:
         options = PredictorOptions(num_suggestions=max_slots, finished_ratio=math.inf)
         self._predictor = Predictor(backend, tokenizer, options)
         self._bars: dict[str, Bar] = {}
+        self._remembers = False
 
     def start_field(self) -> None:
         """Forget everything, so that what comes next does not depend on what came before, to the last bit."""
         self._predictor.forget()
+        if not self._remembers:
+            self._bars.clear()
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Keep the bars of all fields meanwhile, and none of those before."""
         self._bars.clear()
+        self._remembers = True
+        try:
+            yield
+        finally:
+            self._remembers = False
+            self._bars.clear()
 
     def bar(self, text: str, num_slots: int, taps: Taps = ()) -> Bar:
         """Return the words that the model offers; taps are not looked at."""

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context, parent_process
@@ -19,14 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from keyboard_lm.errors import KeyboardLMError
+from keyboard_lm.evaluation.engine import RememberingEngine
 from keyboard_lm.evaluation.estimate import Counts
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.tasks import task_for
 from keyboard_lm.evaluation.texts import EvaluationText
 from keyboard_lm.evaluation.typist import load_typist
 from keyboard_lm.files import write_text_whole
-
-BATCH = 1  # documents handed to a process at once, and kept at once: a dialogue takes seconds
 
 _CODE_SUFFIXES = {".py", ".toml", ".txt", ".tsv", ".xz", ".npz"}
 
@@ -79,6 +79,12 @@ class EvaluationPlan:
         places = (zlib.crc32(part.encode(errors="surrogateescape")) for part in (name, text.name))
         rng = np.random.default_rng([self.seed, *places, index])
         return task.measure(subject, (text.documents or text.recordings)[index], conditions, rng)
+
+    def measure_all(self, subject: Subject, units: Sequence[Unit]) -> dict[Unit, Counts]:
+        """Return the counts of one document for several tasks; bars that more than one asks for are computed once."""
+        engine = subject.engine
+        with engine.remembering() if isinstance(engine, RememberingEngine) else nullcontext():
+            return {unit: self.measure(subject, unit) for unit in units}
 
 
 @cache
@@ -167,9 +173,13 @@ def run(
         KeyboardLMError: a process died.
     """
     units = plan.units()
-    todo = [unit for unit in units if unit not in journal.known]
-    progress(len(units) - len(todo))
-    batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
+    # All that is asked about one document goes to one process, since its tasks share bars; one of which not all is
+    # known is measured again, so that an interruption changes nothing.
+    by_document: dict[tuple[int, int], list[Unit]] = {}
+    for unit in units:
+        by_document.setdefault(unit[1:], []).append(unit)
+    batches = [batch for batch in by_document.values() if not journal.known.keys() >= set(batch)]
+    progress(len(units) - sum(map(len, batches)))
     for found in _measured(plan, load_subject, batches, jobs):
         journal.add(found)
         progress(len(found))
@@ -187,7 +197,7 @@ def _measured(
     if jobs == 1:
         subject = load_subject()
         for batch in batches:
-            yield {unit: plan.measure(subject, unit) for unit in batch}
+            yield plan.measure_all(subject, batch)
         return
     # Fresh interpreters: a fork would copy the threads' locks of a loaded runtime.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (plan, load_subject))
@@ -236,4 +246,4 @@ def _measure_batch(batch: Sequence[Unit]) -> dict[Unit, Counts]:
     plan, subject = _worker
     if isinstance(subject, KeyboardLMError):
         raise subject
-    return {unit: plan.measure(subject, unit) for unit in batch}
+    return plan.measure_all(subject, batch)

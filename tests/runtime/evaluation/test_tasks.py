@@ -17,6 +17,7 @@ from keyboard_lm.evaluation.engine import Bar, Correction, Taps, finished
 from keyboard_lm.evaluation.estimate import Counts, estimate
 from keyboard_lm.evaluation.inline import Inline
 from keyboard_lm.evaluation.next_word import NextWord
+from keyboard_lm.evaluation.predictor import Suggestions
 from keyboard_lm.evaluation.predictor_engine import PredictorEngine
 from keyboard_lm.evaluation.replay import ReplayedUnit
 from keyboard_lm.evaluation.savings import KEY_S, LOOK_S, KeystrokeSavings
@@ -107,6 +108,25 @@ def test_next_word_hits(
     assert counts["words"] == words
     assert tuple(counts[f"folded{rank}"] for rank in (1, 3, 5)) == folded
     assert tuple(counts[f"cased{rank}"] for rank in (1, 3, 5)) == cased
+
+
+def test_tasks_that_share_bars_count_what_each_counts_alone(model: PredictorEngine) -> None:
+    tasks, messages = (NextWord(), Completion(), KeystrokeSavings()), ["I am don't", "I am us", "us am I"]
+    alone = [measure(task, model, messages) for task in tasks]
+    asked: list[str] = []
+    suggest = model._predictor.suggest
+
+    def counted(text: str) -> Suggestions:
+        asked.append(text)
+        return suggest(text)
+
+    model._predictor.suggest = counted  # type: ignore[method-assign]
+    with model.remembering():
+        assert [measure(task, model, messages) for task in tasks] == alone
+    assert len(asked) == len(set(asked))
+    num_asked = len(asked)
+    measure(NextWord(), model, messages)
+    assert len(asked) > num_asked  # nothing is kept behind it
 
 
 def test_a_message_is_a_field_of_its_own(model: PredictorEngine) -> None:

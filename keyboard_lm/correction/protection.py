@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from keyboard_lm.text.case import fold
 from keyboard_lm.touch.layout import SPACE
 
+_MAX_REMEMBERED = 4096  # words; asked about twice a key
 _ADDRESS_SIGNS = frozenset("@/\\:#&_~+=<>|^*")
 
 
 def has_form_to_keep(text: str, word: str) -> bool:
     """Return whether the word that ends a text holds digits, is of an address, or has capitals inside or throughout."""
-    chunk = text[text.rfind(SPACE) + 1 :]
+    return _has_form_to_keep(text[text.rfind(SPACE) + 1 :], word)
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _has_form_to_keep(chunk: str, word: str) -> bool:
     return (
         (not chunk.isalpha() and _is_no_prose(chunk))
         or "www" in chunk

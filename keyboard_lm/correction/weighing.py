@@ -13,6 +13,7 @@ from keyboard_lm.decoding.word_scores import WordScorer
 
 Prior = Callable[[float, str], float]
 _TINY = 1e-30
+_NO_FLOOR = -math.inf
 
 
 class Weighing:
@@ -98,16 +99,25 @@ class Weighing:
         """Return what each reading's joint probability is or cannot exceed, and which of the two."""
         at = boundary.probabilities().item
         of_mix = self._options.frequency_mix  # the literal's, which is first
-        log_joint = _log_joint
+        exp, log = math.exp, math.log
         joints, exact = [], []
-        for reading in readings:
+        for _, text, log_channel, ways, frequency, log_floor, log_unlisted in readings:
             probability, is_exact = 0.0, True
-            for _, weight, first, is_whole in reading[3]:
+            for _, weight, first, is_whole in ways:
                 if first >= 0:
                     probability += weight * at(first)
-                is_exact = is_exact and is_whole
-            joints.append(log_joint(reading, probability, prior, of_mix))
+                if not is_whole:
+                    is_exact = False
             exact.append(is_exact)
+            # What `_log_joint` does, for two dozen readings a key.
+            if log_unlisted is not None:
+                probability = exp(log_unlisted)
+            if log_floor > _NO_FLOOR:
+                probability = max(probability, exp(log_floor))
+            if prior is not None:
+                probability = prior(probability, text)
+            probability = (1 - of_mix) * probability + of_mix * frequency
+            joints.append(log(probability if probability > _TINY else _TINY) + log_channel)
             of_mix = mix
         return joints, exact
 
@@ -116,7 +126,7 @@ def _log_joint(reading: Reading, probability: float, prior: Prior | None, mix: f
     _, text, log_channel, _, frequency, log_floor, log_unlisted = reading
     if log_unlisted is not None:
         probability = math.exp(log_unlisted)
-    if log_floor > -math.inf:
+    if log_floor > _NO_FLOOR:
         probability = max(probability, math.exp(log_floor))
     if prior is not None:
         probability = prior(probability, text)

@@ -239,7 +239,7 @@ class Editor:
                 self._leave(is_word_left=True)
                 self.is_private, self._shift = is_private, "auto"
                 self._restart(text, len(text))
-        return replace(edit, finished=tuple(self._reported))
+        return replace(edit, finished=tuple(self._reported)) if self._reported else edit
 
     def _type(self, char: str, tap: Tap | None, offered: Correction | None) -> Edit:
         if not char:

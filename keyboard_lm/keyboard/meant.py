@@ -11,7 +11,7 @@ from keyboard_lm.correction.hypotheses import Hypothesis, Verdict
 from keyboard_lm.correction.mistyped_prefixes import mistyped_completions
 from keyboard_lm.decoding.boundaries import Boundaries, recent
 from keyboard_lm.keyboard.bar import Kind
-from keyboard_lm.keyboard.offers import Offer
+from keyboard_lm.keyboard.offers import Offer, new_offer
 from keyboard_lm.keyboard.own_words import OwnWords
 from keyboard_lm.keyboard.place import Place, as_typed
 from keyboard_lm.keyboard.ranking import log
@@ -70,24 +70,24 @@ class MeantSources:
         if not self._num_mistyped or not word.isalpha() or place.boundary is None:
             return
         taps = tuple(taps[-len(word) :]) if len(taps) >= len(word) else ()
+        is_cased = word[0].isupper() or word.isupper()
         found = mistyped_completions(
             self._search, self._boundaries.table, place.boundary, place.prefix, taps, self._num_mistyped
         )
         for written, probability, log_likelihood in found:
-            yield Offer(
-                as_typed(written, word), written, "correction", "mistyped", log(probability), log_likelihood, word
-            )
+            text = as_typed(written, word) if is_cased else written
+            yield new_offer(text, written, "correction", "mistyped", log(probability), log_likelihood, word)
 
     def words(self, place: Place, verdict: Verdict) -> Iterator[Offer]:
         """Yield what a verdict holds, but for the literal."""
         word, made = place.word, verdict.correction
-        folded = fold_word(word)
+        folded, num_letters, fold = fold_word(word), len(word), fold_word
         may_be_replaced = (word, made.replaced if made is not None else word)
         for replaced, text, log_joint, _, log_channel in verdict.hypotheses:
             if text != replaced and replaced in may_be_replaced:
-                is_longer = len(text) > len(folded) and fold_word(text).startswith(folded) and " " not in text
+                is_longer = len(text) > num_letters and fold(text).startswith(folded) and " " not in text
                 kind: Kind = "completion" if is_longer else "correction"
-                yield Offer(text, text, kind, "corrector", log_joint - log_channel, log_channel, replaced)
+                yield new_offer(text, text, kind, "corrector", log_joint - log_channel, log_channel, replaced)
 
     def literal(self, place: Place, verdict: Verdict) -> Offer:
         """Return what was typed, taken at its word; of no worth where the verdict does not hold it."""

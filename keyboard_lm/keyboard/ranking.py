@@ -25,6 +25,11 @@ class OfferFilter:
         is_no_word: of an offer: whether it is nothing that anybody should be offered.
         is_listed: of a text: whether it is something that anybody may be offered, whoever writes; such is not asked
             about in `is_no_word`. None for nothing.
+
+    Attributes:
+        is_offensive: as given, remembered.
+        has_offensive: of a text: whether any of its words is offensive.
+        is_always_fit: of a text: whether anybody may be offered it, whoever writes.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class OfferFilter:
         self.has_offensive = lru_cache(maxsize=_MAX_REMEMBERED)(self._has_offensive)
         self._is_no_word = is_no_word
         self._is_listed = is_listed
-        self._is_always_fit = lru_cache(maxsize=_MAX_REMEMBERED)(self._always_fit)
+        self.is_always_fit = lru_cache(maxsize=_MAX_REMEMBERED)(self._always_fit)
 
     def another(self, is_no_word: Callable[[Offer], bool]) -> OfferFilter:
         """Return the same for another writer, whose words are others; what is remembered is shared."""
@@ -51,7 +56,7 @@ class OfferFilter:
         The word is looked at as its source has it and as it would be inserted: in capitals it may be another.
         """
         text, word = offer[0], offer[1]
-        if self._is_always_fit(text) and (word == text or not self.has_offensive(word)):
+        if self.is_always_fit(text) and (word == text or not self.has_offensive(word)):
             return None
         if self.has_offensive(text) or (word != text and self.has_offensive(word)):
             return "offensive"
@@ -102,13 +107,15 @@ class Ranking:
 
     def add(self, offers: Iterable[Offer]) -> None:
         """Take in what a source yields, as far as it is fit."""
-        taken, refusal_of, view = self._offers, self._filter.refusal, self._view
+        taken, view, has_offensive = self._offers, self._view, self._filter.has_offensive
+        is_always_fit, refusal_of = self._filter.is_always_fit, self._filter.refusal
         for offer in offers:
-            refusal = refusal_of(offer)
-            if refusal is not None:
-                self._refuse(offer, refusal)
-                continue
             text, word, kind, source, log_prior, log_channel, replaced = offer
+            if not is_always_fit(text) or (word != text and has_offensive(word)):  # most are; the rest is looked at
+                refusal = refusal_of(offer)
+                if refusal is not None:
+                    self._refuse(offer, refusal)
+                    continue
             if view is not None and source in _MIXED:
                 log_prior = log(view.mix(math.exp(log_prior), word))
                 offer = new_offer(text, word, kind, source, log_prior, log_channel, replaced)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from keyboard_lm.backends.protocol import Backend
 from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
@@ -24,7 +24,7 @@ from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
 from keyboard_lm.keyboard.ahead import Ahead
 from keyboard_lm.keyboard.arrangement import LEAST_SHARE, slots_of, with_correction, with_last, with_unlikely_correction
-from keyboard_lm.keyboard.bar import Answer, Correction, Request, Stage
+from keyboard_lm.keyboard.bar import Answer, Correction, Ghost, Request, Slot, Stage
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.meant import MeantSources
 from keyboard_lm.keyboard.offers import Offer
@@ -75,6 +75,14 @@ class SuggesterOptions:
     inline: InlineOptions | None = field(default_factory=InlineOptions)
     emoji: bool = True
     swipe: SwipeOptions | None = None
+
+
+class _Made(NamedTuple):
+    """What of an answer the bar is; the rest is how it came about."""
+
+    slots: tuple[Slot, ...]
+    correction: Correction | None = None
+    ghost: Ghost | None = None
 
 
 @dataclass(frozen=True)
@@ -253,10 +261,9 @@ class Suggester:
             place = Place(request, typed, turn, boundary, view)
             ranking = Ranking(self._filter, view, refused)
             make = self._by_path if request.path else self._in_word if place.word else self._between_words
-            answer, taken = make(place, ranking)
+            made, taken = make(place, ranking)
         stage = _stage(turn, boundary is not None, num_fed)
         host_ms = (turn.clock() - begun) * 1000
-        made = answer.slots, answer.correction, answer.ghost
         return Answer(*made, stage, turn.num_calls, turn.spent_ms, host_ms, request.revision), taken
 
     def _is_unfit(self, word: str) -> bool:
@@ -268,7 +275,7 @@ class Suggester:
             return False
         return store.is_protected(word) or (store.is_known(word) and not self.language.lexicon.known(word))
 
-    def _between_words(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
+    def _between_words(self, place: Place, ranking: Ranking) -> tuple[_Made, list[Offer]]:
         result = None
         if place.boundary is not None:
             result = find_words(self._boundaries.table, place.boundary, "", self._num_words, self.options.search)
@@ -279,14 +286,14 @@ class Suggester:
         offers = ranking.best()
         ghost = self._ahead.ghost_between(place, offers[0]) if offers else None
         least_share = LEAST_SHARE if place.boundary is not None else 0.0
-        return Answer(tuple(slots_of(offers, 1.0, self.options.num_slots, least_share)), ghost=ghost), offers
+        return _Made(tuple(slots_of(offers, 1.0, self.options.num_slots, least_share)), ghost=ghost), offers
 
-    def _in_word(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
+    def _in_word(self, place: Place, ranking: Ranking) -> tuple[_Made, list[Offer]]:
         shortcut = self._meant.shortcut(place)
         if shortcut is not None:
             offers = [self._meant.literal(place, Verdict()), shortcut]
             slots = slots_of(offers, 1.0, self.options.num_slots, least_share=0.0)
-            return Answer(tuple(slots), Correction(shortcut.replaced, shortcut.text)), offers
+            return _Made(tuple(slots), Correction(shortcut.replaced, shortcut.text)), offers
         num_slots, boundary = self.options.num_slots, place.boundary
         result = None
         if boundary is not None:
@@ -306,13 +313,13 @@ class Suggester:
             correction = Correction(made.replaced, made.text)
             if self._meant.is_likely(place, made, total):
                 slots = with_correction(offers, total, correction, literal, num_slots)
-                return Answer(tuple(slots), correction), [literal, *offers]
+                return _Made(tuple(slots), correction), [literal, *offers]
             if math.exp(made.log_joint) >= LEAST_SHARE * total:
                 slots = with_unlikely_correction(offers, total, correction, num_slots)
-                return Answer(tuple(slots), correction), [literal, *offers]
+                return _Made(tuple(slots), correction), [literal, *offers]
         if result is None:
             offers = ranking.best()  # by frequency alone: no share is small enough to say anything
-            return Answer(tuple(slots_of(offers, total, num_slots, least_share=0.0))), [literal, *offers]
+            return _Made(tuple(slots_of(offers, total, num_slots, least_share=0.0))), [literal, *offers]
         if self._ahead.is_finished(result) and self._known_words.is_word(place.word):
             behind = self._ahead.behind(place, result)
             total = total or 1.0
@@ -325,12 +332,12 @@ class Suggester:
             offers = ranking.best()
             slots = slots_of(offers, total, num_slots)
             ghost = self._ahead.ghost_inside(place, result, slots[0]) if slots else None
-        return Answer(tuple(slots), ghost=ghost), [literal, *offers]
+        return _Made(tuple(slots), ghost=ghost), [literal, *offers]
 
-    def _by_path(self, place: Place, ranking: Ranking) -> tuple[Answer, list[Offer]]:
+    def _by_path(self, place: Place, ranking: Ranking) -> tuple[_Made, list[Offer]]:
         ranking.add(self._swiped.words(place))
         offers = ranking.best()
-        return Answer(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1, least_share=0.0))), offers
+        return _Made(tuple(slots_of(offers, ranking.total(), self.options.num_slots + 1, least_share=0.0))), offers
 
     def _emoji(self, place: Place, ranking: Ranking) -> list[Offer]:
         if not self.options.emoji or self.options.num_slots <= 2:

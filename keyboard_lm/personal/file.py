@@ -88,12 +88,6 @@ class PersonalFile:
             PersonalStoreError: the file cannot be read now.
         """
 
-        if self._is_held and self._was_looked_at and self._connection is not None:
-            try:
-                return ask(self._connection)
-            except (sqlite3.Error, UnicodeDecodeError):
-                pass  # what is wrong is found out below
-
         def look_and_ask() -> Result:
             connection = self._connected()
             if not (self._is_held and self._was_looked_at):
@@ -102,6 +96,11 @@ class PersonalFile:
             return ask(connection)
 
         return self._guarded(look_and_ask)
+
+    @property
+    def looked_at(self) -> sqlite3.Connection | None:
+        """The connection, where `held` says not to look again; None where `read` has to be asked, errors included."""
+        return self._connection if self._is_held and self._was_looked_at else None
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -142,11 +142,13 @@ class Interpolation:
 
     Attributes:
         weight: the share of all orders, from 0 to below 1.
+        joints: what `joint` said of words, by whatever the asker calls them: from one letter to the next many stay.
     """
 
     def __init__(self, tables: Mapping[int, Continuations], scale: float, options: PersonalOptions) -> None:
         self._orders: list[tuple[Continuations, float]] = []  # with the part of the mixture that a mass of 1 has
         self.weight = 0.0
+        self.joints: dict[str, float] = {}
         left = 1.0
         for order in sorted(tables, reverse=True):
             table = tables[order]

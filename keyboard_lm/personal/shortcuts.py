@@ -68,6 +68,9 @@ class Shortcuts:
 
     def _refresh(self) -> None:
         # Only where the file has changed since it was read.
+        if self._epoch == self._file.epoch and self._file.looked_at is not None:
+            return
+
         def ask(connection: Connection) -> None:
             if self._epoch != self._file.epoch:
                 self._texts = dict(connection.execute(_SELECT).fetchall())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ class PersonalView:
         self._store = store
         self._found = found
         self._left = 1 - found.weight
-        self._joints: dict[str, float] = {}  # by word as cased: one answer asks about many several times
+        self._joints = found.joints
 
     def mix(self, model_probability: float, word: str) -> float:
         """Return a word's probability: 1 - weight parts the model's, weight parts the personal one."""
@@ -316,7 +317,9 @@ class PersonalStore:
     def is_protected(self, word: str) -> bool:
         """Return whether the user took back any correction of a word but of its case, so that none should touch it."""
         blocks = self._known_blocks()
-        key = key_of(word) if blocks else ""
+        if not blocks:
+            return False
+        key = key_of(word)
         return any(literal == key and fold(corrected) != key for literal, corrected in blocks)
 
     # The user's rights
@@ -394,6 +397,13 @@ class PersonalStore:
     # Memory
 
     def _read(self, ask: Callable[[Connection], Result], otherwise: Result) -> Result:
+        known = self._file.looked_at
+        if known is not None and self._epoch == self._file.epoch:
+            try:
+                return ask(known)
+            except (sqlite3.Error, UnicodeDecodeError):
+                pass  # what is wrong is found out below
+
         def refresh_and_ask(connection: Connection) -> Result:
             self._refresh(connection)
             return ask(connection)
@@ -436,6 +446,9 @@ class PersonalStore:
         return self._texts[key]
 
     def _known_blocks(self) -> frozenset[tuple[str, str]]:
+        if self._blocks is not None and self._epoch == self._file.epoch and self._file.looked_at is not None:
+            return self._blocks
+
         def ask(connection: Connection) -> frozenset[tuple[str, str]]:
             if self._blocks is None:
                 self._blocks = frozenset(_read_blocks(connection))

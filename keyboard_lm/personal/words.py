@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keyboard_lm.text.case import fold
 from keyboard_lm.text.form import TextForm, is_word, normalise, token_kind
@@ -11,6 +12,7 @@ from keyboard_lm.text.form import TextForm, is_word, normalise, token_kind
 START = "<s>"  # the beginning of a sentence, as a word of a context; no word looks like it
 HISTORY_LENGTH = 2
 _MAX_LENGTH = 48
+_MAX_REMEMBERED = 2048  # words, each asked about several times a key
 _MAX_DIGITS = 3  # words with more are PINs, codes, and numbers of cards and phones
 _SENTENCE_ENDS = frozenset(".!?‽…。！？")
 _FORM = TextForm()
@@ -50,6 +52,7 @@ class Token:
         return cls(fold(text), text, is_symbol=kind != "dotted")
 
 
+@lru_cache(maxsize=_MAX_REMEMBERED)
 def key_of(word: str) -> str:
     """Return the folded form under which a word is kept."""
     return Token.of(word).key or fold(normalise(word))

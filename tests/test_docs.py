@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from keyboard_lm.cli import COMMANDS
+from keyboard_lm.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -55,6 +56,22 @@ def test_the_readme_names_commands_that_there_are() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"keyboard-lm ([a-z][\w-]*)", text))
     assert named - set(COMMANDS) == set()
+
+
+def test_every_command_is_in_a_document() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS if path.name != "CHANGELOG.md")
+    named = set(re.findall(r"(?:(?<=keyboard-lm )|(?<=`))[a-z][\w-]*", text))
+    assert set(COMMANDS) - named == set()
+
+
+def test_the_bar_that_the_readme_shows_is_the_one_that_is_printed() -> None:
+    pytest.importorskip("onnxruntime", reason="what runs the bundled model")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^    (.*)", text[text.index("prints the suggestion bar") :], flags=re.M)[:3]
+    printed = CliRunner().invoke(main, ["suggest", "I am going"]).stdout.splitlines()
+    took = [line[line.index("; ") :] for line in (shown[2], printed[2])]  # behind what differs from machine to machine
+    assert [line.strip() for line in printed[:2]] == [line.strip() for line in shown[:2]]
+    assert took[0] == took[1]
 
 
 def test_a_file_that_a_document_runs_is_there() -> None:

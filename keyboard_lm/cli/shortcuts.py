@@ -28,7 +28,7 @@ def command() -> None:
 @click.argument("text")
 def add_command(file: Path, typed: str, text: str) -> None:
     """Have TYPED, in any case, stand for TEXT."""
-    with_store(file, lambda store: store.shortcuts.add([(typed, text)]), must_exist=False)
+    _add(file, [(typed, text)])
 
 
 @command.command("list")
@@ -61,5 +61,11 @@ def import_command(file: Path, source: Path) -> None:
     """Add the lines of SOURCE: a shortcut, a tab and its text. All of them, or none where one is wrong."""
     from keyboard_lm.personal.shortcuts import read_shortcuts
 
-    pairs = read_shortcuts(source)
-    with_store(file, lambda store: store.shortcuts.add(pairs), must_exist=False)
+    _add(file, read_shortcuts(source))
+
+
+def _add(file: Path, pairs: list[tuple[str, str]]) -> None:
+    from keyboard_lm.personal.shortcuts import checked_shortcuts
+
+    kept = checked_shortcuts(pairs)  # before there is a file for them
+    with_store(file, lambda store: store.shortcuts.add(kept), must_exist=False)

@@ -44,7 +44,7 @@ from keyboard_lm.words.offensive import read_word_list
 @click.option("--block", type=click.Path(path_type=Path), help="Words never to offer, one on a line.")
 @click.option("--allow", type=click.Path(path_type=Path), help="Words that may be offered nevertheless.")
 @click.option("--why", is_flag=True, help="Show every offer: where it came from and what it was worth.")
-@click.option("--learned", type=click.Path(path_type=Path), help="Personal file, which is read only.")
+@click.option("--learned", type=click.Path(dir_okay=False, path_type=Path), help="Personal file, which is read only.")
 def command(
     text: str | None,
     num_slots: int,

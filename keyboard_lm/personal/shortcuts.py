@@ -45,7 +45,7 @@ class Shortcuts:
             DataError: what is typed is not one word, or the text is empty or too long; nothing was added.
             PersonalStoreError: the file cannot be written.
         """
-        checked = [_checked(typed, text) for typed, text in pairs]
+        checked = checked_shortcuts(pairs)
         self._file.write(lambda connection: connection.executemany(_INSERT, checked))
         self._epoch = -1
 
@@ -81,6 +81,15 @@ class Shortcuts:
 
 _INSERT = "INSERT OR REPLACE INTO shortcut VALUES (?, ?)"
 _SELECT = "SELECT typed, text FROM shortcut WHERE typeof(typed) = 'text' AND typeof(text) = 'text' ORDER BY typed"
+
+
+def checked_shortcuts(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return shortcuts as they are kept.
+
+    Raises:
+        DataError: what is typed is not one word, or the text is empty or too long.
+    """
+    return [_checked(typed, text) for typed, text in pairs]
 
 
 def _checked(typed: str, text: str) -> tuple[str, str]:

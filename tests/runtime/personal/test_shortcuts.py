@@ -79,6 +79,8 @@ def test_the_command_adds_lists_removes_and_imports(tmp_path: Path) -> None:
     assert run(main, ["shortcuts", "list", str(file), "--json"]).output == '{"brb": "be right back"}\n'
     source.write_text("no tab here\n", encoding="utf-8")
     assert run(main, ["shortcuts", "import", str(file), str(source)]).exit_code == 1
+    assert run(main, ["shortcuts", "add", str(tmp_path / "new"), "two words", "x"]).exit_code == 1
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_file_of_shortcuts_is_utf_8_with_or_without_a_mark_at_its_beginning(tmp_path: Path) -> None:

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import signal
-import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyboard_lm.errors import MissingExtraError
-from keyboard_lm.network import checkpoint as checkpoints
-
-if TYPE_CHECKING:
-    from keyboard_lm_coreml.export.export import ExportReport
+from keyboard_lm.cli.bundle_export import bundle_options, export_options, run_export
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The bundle's folder.  [default: NAME-coreml, here]"
-)
-@click.option(
-    "--bits", type=click.Choice(["4", "6", "8", "16"]), help="Of a weight, by the recipe that ships.  [default: 4]"
-)
-@click.option("--recipe", type=click.Path(path_type=Path), help="A file that says how each tensor is stored.")
-@click.option(
-    "--context", type=int, help="Slots of the state, a multiple of 32.  [default: the network's context + 64]"
-)
-@click.option(
-    "--functions", default="decode,tree8,prefill16,prefill64", show_default=True, help="Which functions, by comma."
-)
-@click.option("--split-head", is_flag=True, help="Cut a vocabulary over 16,384 into parts.")
+@bundle_options
 @click.option("--target", default="iOS18", show_default=True, help="The oldest system that has to run it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     checkpoint: Path | None,
     output: Path | None,
@@ -52,46 +29,7 @@ def command(
     The package is run here and compared with the checkpoint step by step before it gets its name; one that computes
     something else is not kept. Beside it lie the tokenizer, the language's data and a manifest with checksums.
     """
-    if bits and recipe:
-        raise click.UsageError("--bits names a recipe that ships and --recipe a file; give one of them")
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError:
-        raise MissingExtraError("torch", "coreml") from None
-    from keyboard_lm_coreml.convert.recipe import load_recipe, shipped_recipe
-    from keyboard_lm_coreml.export.export import ExportOptions, export_bundle
+    options = export_options(bits, recipe, context, functions, split_head, extra="coreml")
+    from keyboard_lm_coreml.export.export import export_bundle
 
-    folder = checkpoint or checkpoints.bundled_folder()
-    options = ExportOptions(
-        load_recipe(recipe) if recipe else shipped_recipe(int(bits or 4)),
-        context,
-        tuple(name.strip() for name in functions.split(",") if name.strip()),
-        target,
-        split_head,
-    )
-    source = checkpoints.Checkpoint.load(folder)
-    name = "keyboard-lm" if checkpoint is None else folder.resolve().name
-    # A termination is an interruption like Ctrl-C: the draft is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    report = export_bundle(
-        source, output or Path(f"{name}-coreml"), options, lambda stage: click.echo(f"{stage} ...", err=True)
-    )
-    click.echo(json.dumps(report_values(report)) if as_json else report_text(report))
-
-
-def report_values(report: ExportReport) -> dict[str, Any]:
-    """Return an export's report for JSON."""
-    return {**dataclasses.asdict(report), "folder": str(report.folder)}
-
-
-def report_text(report: ExportReport) -> str:
-    """Return an export's report for people."""
-    lines = [
-        f"{report.folder}: package {report.package_bytes / 1e6:.2f} MB, bundle {report.bundle_bytes / 1e6:.2f} MB, "
-        f"{report.recipe}, {report.num_slots} slots, {', '.join(report.functions)}; {report.seconds:.0f} s",
-        f"  {'check':<10}{'error':>9}{'allowed':>9}{'top-1':>8}{'top-3':>8}   between",
-    ]
-    for rung in report.rungs:
-        agreement = "" if rung.top1 is None or rung.top3 is None else f"{rung.top1:>8.1%}{rung.top3:>8.1%}"
-        lines.append(f"  {rung.name:<10}{rung.error:>9.2g}{rung.threshold:>9.2g}{agreement:<16}   {rung.compares}")
-    return "\n".join(lines)
+    run_export(export_bundle, checkpoint, output, "coreml", replace(options, target=target), as_json)

@@ -122,6 +122,15 @@ def test_a_folder_without_a_manifest_is_no_corpus(tmp_path: Path) -> None:
         CorpusManifest.load(tmp_path)
 
 
+def test_a_file_of_text_is_no_corpus_and_says_how_to_make_one(tmp_path: Path) -> None:
+    text = tmp_path / "file.txt"
+    text.write_text("Hello\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"file\.txt: a file, not a corpus; .* keyboard-lm corpus .*file\.txt -o FOLDER$"
+    ):
+        CorpusManifest.load(text)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -92,15 +92,29 @@ def test_a_state_that_cannot_be_written_is_one_error_and_the_one_before_stays(tm
     assert state.step == 1
 
 
-def test_a_damaged_state_says_what_to_delete(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["__0_0.distcp", ".metadata"])
+@pytest.mark.parametrize("damage", ["empty", "half", "gone", "noise"])
+def test_a_damaged_state_is_one_line_that_names_the_file(
+    name: str, damage: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     saves = ShardedSaves(tmp_path, Placement(torch.device("cpu")))
     saves.save(1, {}, *trained(0, 1), {"a": torch.ones(2)})
     saves.wait()
     saves.close()
     folder = tmp_path / "states" / "00000001"
-    for name in ("__0_0.distcp", ".metadata"):
-        (folder / "shards" / name).write_bytes(b"")
-        with pytest.raises(TrainingError, match="delete that folder"):
-            restore_sharded(*trained(0, 1), folder)
-        with pytest.raises(TrainingError, match="delete that folder"):
-            load_average(folder)
+    path = folder / "shards" / name
+    size = path.stat().st_size
+    capfd.readouterr()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "half": path.read_bytes()[: size // 2], "noise": b"\x07" * size}[damage])
+    # What is inside a file of tensors torch says without the file's name.
+    named = folder if damage == "noise" and name != ".metadata" else path
+    for read in (lambda: restore_sharded(*trained(0, 1), folder), lambda: load_average(folder)):
+        with pytest.raises(TrainingError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{named}: cannot be read (")
+        assert f"delete {folder} to go on" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")

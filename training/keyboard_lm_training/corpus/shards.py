@@ -120,6 +120,10 @@ class CorpusManifest:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise DataError(f"{folder}: no corpus here ({MANIFEST_FILE} is missing); run keyboard-lm corpus") from None
+        except NotADirectoryError:
+            raise DataError(
+                f"{folder}: a file, not a corpus; make one of it with keyboard-lm corpus {folder} -o FOLDER"
+            ) from None
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: cannot be read ({error}); rebuild the corpus") from None
         manifest = cls.from_json(text, str(path))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
@@ -39,6 +40,7 @@ from keyboard_lm_training.run.devices import Placement
 from keyboard_lm_training.run.run_state import SHARDS_FOLDER, STATE_FILE, STATES_FOLDER, drop_old_states
 
 _WEIGHTS, _MOMENTS, _AVERAGE = "weights", "moments", "average"
+_METADATA_FILE = ".metadata"  # torch's name for it
 # What a process met, or what torch says of another: a BaseException, which `except Exception` lets through
 # (findings/dcp_exception_base.sh).
 _FAILURES = (Exception, CheckpointException)
@@ -165,10 +167,7 @@ def load_average(folder: Path) -> dict[str, Tensor]:
         TrainingError: it is damaged, or another version of torch wrote it.
     """
     prefix = f"{_AVERAGE}."
-    try:
-        found = FileSystemReader(folder / SHARDS_FOLDER).read_metadata().state_dict_metadata
-    except _FAILURES as error:
-        raise _unreadable(folder, error) from error
+    found = _metadata(folder).state_dict_metadata
     sums = {
         name.removeprefix(prefix): torch.empty(entry.size, dtype=entry.properties.dtype)
         for name, entry in found.items()
@@ -190,21 +189,52 @@ def _sharded_state(module: nn.Module, optimizers: list[torch.optim.Optimizer]) -
 
 
 def _load(state: dict[str, Any], folder: Path, is_alone: bool = False) -> None:
+    _check_files(folder)  # torch logs the tracebacks of metadata that it cannot read, and names no file that is short
+    reader = FileSystemReader(folder / SHARDS_FOLDER)
     try:
-        load(state, storage_reader=FileSystemReader(folder / SHARDS_FOLDER), no_dist=is_alone)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")  # as asked for
+            load(state, storage_reader=reader, no_dist=is_alone or not dist.is_initialized())
     except _FAILURES as error:
         raise _unreadable(folder, error) from error
 
 
-def _unreadable(folder: Path, error: BaseException) -> TrainingError:
+def _check_files(folder: Path) -> None:
+    for path, end in sorted(_file_ends(folder).items()):
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise _unreadable(path, error, folder) from None
+        if size < end:
+            raise _unreadable(path, EOFError(f"{size} bytes instead of {end}"), folder)
+
+
+def _file_ends(folder: Path) -> dict[Path, int]:
+    """Return the files of a state, and how many bytes of each are asked for."""
+    ends: dict[Path, int] = {}
+    for entry in (_metadata(folder).storage_data or {}).values():
+        path = folder / SHARDS_FOLDER / entry.relative_path
+        ends[path] = max(ends.get(path, 0), entry.offset + entry.length)
+    return ends
+
+
+def _metadata(folder: Path) -> Metadata:
+    try:
+        return FileSystemReader(folder / SHARDS_FOLDER).read_metadata()
+    except _FAILURES as error:
+        raise _unreadable(folder / SHARDS_FOLDER / _METADATA_FILE, error, folder) from error
+
+
+def _unreadable(place: Path, error: BaseException, folder: Path | None = None) -> TrainingError:
     return TrainingError(
-        f"{folder}: cannot be read ({_first_line(error)}) by torch {torch.__version__}; delete that folder to go on "
+        f"{place}: cannot be read ({_first_line(error)}) by torch {torch.__version__}; delete {folder or place} to go on "
         "from the state before it"
     )
 
 
 def _first_line(error: BaseException) -> str:
-    # torch's says which ranks failed, and of each the traceback: its last line is what went wrong.
-    lines = str(error).strip().splitlines()
-    told = " ".join((lines[0], lines[-1]) if isinstance(error, CheckpointException) else lines[:1])
-    return f"{type(error).__name__}: {told[:300]}" if told else type(error).__name__
+    if isinstance(error, CheckpointException) and error.failures:  # of each rank that failed, what it met
+        rank, (error, _) = min(error.failures.items(), key=lambda failure: failure[0])
+        return f"process {rank}: {_first_line(error)}"
+    told = str(error.strerror if isinstance(error, OSError) and error.strerror else error).strip()
+    return f"{type(error).__name__}: {told.splitlines()[0][:300]}" if told else type(error).__name__

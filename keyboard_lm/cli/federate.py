@@ -111,9 +111,10 @@ def command(
     site = Site(str(model), texts, len(load_writers(texts)), str(run_folder.resolve()))
     Checkpoint.load(model)
     if runtime == "app":
-        from keyboard_lm_training.federated.app_folder import write_app
+        from keyboard_lm_training.federated.app_folder import RUN_FOLDER, write_app
 
-        write_app(run_folder, Site(site.model, texts, site.population, str(run_folder.resolve() / "run")), config)
+        site = Site(site.model, texts, site.population, str(run_folder.resolve() / RUN_FOLDER))
+        write_app(run_folder, site, config)
         click.echo(f"{run_folder}: a Flower app for {site.population:,} writers")
         click.echo(f"next: flwr run {run_folder} NAME-OF-YOUR-SUPERLINK (docs/federated.md)", err=True)
         return

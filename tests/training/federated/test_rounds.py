@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ pytest.importorskip("flwr")
 pytest.importorskip("dp_accounting")
 
 from click.testing import CliRunner
+from flwr.cli.build import build_fab_from_disk
 from flwr.clientapp import ClientApp
 from keyboard_lm_training.federated.app_folder import write_app
 from keyboard_lm_training.federated.client_app import client_app
@@ -170,6 +173,23 @@ def test_an_app_is_written_beside_its_run_and_over_nothing_else(site: Site, tmp_
     with pytest.raises(WriteError, match="choose another folder"):
         write_app(Path(site.writers[0]), site, tiny())
     assert Path(site.writers[0]).is_file()
+
+
+@pytest.mark.parametrize("ignored", [None, "*.log", "/run/\n"])
+def test_devices_are_sent_an_app_and_nothing_of_its_run(site: Site, tmp_path: Path, ignored: str | None) -> None:
+    app = tmp_path / "app"
+    train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
+    app.mkdir()
+    Path(site.output).rename(app / "run")
+    if ignored:
+        (app / ".gitignore").write_text(ignored, encoding="utf-8")
+    write_app(app, site, tiny())
+    packed = zipfile.ZipFile(io.BytesIO(build_fab_from_disk(app))).namelist()
+    assert sorted(packed) == [".info/CONTENT", "pyproject.toml"]
+    assert (app / ".gitignore").read_text(encoding="utf-8").split() == [
+        *(["*.log"] if ignored == "*.log" else []),
+        "/run/",
+    ]
 
 
 def test_a_round_is_charged_before_anybody_is_asked(site: Site) -> None:

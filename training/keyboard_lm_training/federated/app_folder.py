@@ -10,7 +10,9 @@ from keyboard_lm.errors import TrainingError, WriteError
 from keyboard_lm.files import write_text_whole
 from keyboard_lm_training.federated.options import FederatedConfig, Site
 
+RUN_FOLDER = "run"
 _NAME = "keyboard-federated"
+_IGNORED = f"/{RUN_FOLDER}/\n"
 _HEAD = """\
 [build-system]
 requires = ["hatchling"]
@@ -40,7 +42,8 @@ clientapp = "keyboard_lm_training.federated.client_app:app"
 def write_app(folder: Path, site: Site, config: FederatedConfig) -> None:
     """Write the app with its options; every machine needs keyboard-lm and, at the same paths, model and texts.
 
-    What else is in the folder stays: the run, with its ledger, is kept below it.
+    What else is in the folder stays: the run, with its ledger, is kept below it, in `RUN_FOLDER`. Flower packs every
+    JSON file that `.gitignore` does not name, and sends it to every device: that is why it is named there.
 
     Raises:
         WriteError: the folder cannot be written.
@@ -49,12 +52,15 @@ def write_app(folder: Path, site: Site, config: FederatedConfig) -> None:
     options = {**site.to_run_config(), **config.to_run_config()}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in options.items()]  # JSON's scalars are TOML's
     version = __version__.split(".dev")[0]
-    path = folder / "pyproject.toml"
+    path, ignored = folder / "pyproject.toml", folder / ".gitignore"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        kept = ignored.read_text(encoding="utf-8", errors="replace") if ignored.exists() else ""
         is_foreign = path.exists() and f'name = "{_NAME}"' not in path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
     if is_foreign:
         raise TrainingError(f"{path} is another project's; choose another --output")
+    if _IGNORED not in kept.splitlines(keepends=True):
+        write_text_whole(ignored, kept + ("\n" if kept and not kept.endswith("\n") else "") + _IGNORED)
     write_text_whole(path, _HEAD.format(name=_NAME, version=version) + "".join(lines))

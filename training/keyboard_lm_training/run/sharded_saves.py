@@ -227,8 +227,8 @@ def _metadata(folder: Path) -> Metadata:
 
 def _unreadable(place: Path, error: BaseException, folder: Path | None = None) -> TrainingError:
     return TrainingError(
-        f"{place}: cannot be read ({_first_line(error)}) by torch {torch.__version__}; delete {folder or place} to go on "
-        "from the state before it"
+        f"{place}: cannot be read ({_first_line(error)}) by torch {torch.__version__}; delete {folder or place} to go "
+        "on from the state before it"
     )
 
 

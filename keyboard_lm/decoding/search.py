@@ -410,9 +410,13 @@ class _Search:
                     fresh.append((piece, mass_here))
             fresh = best_of(fresh, num)
         else:
+            # What `_Endings.mass` does, for each word found so far.
+            places_of, many, begin, length = endings.pieces.places_of, endings.many, endings.start, len(stem)
             for key in found:
-                if key.startswith(stem):
-                    found[key] += endings.mass(key)
+                if key.startswith(stem) and (place := places_of.get(key[length:])) is not None:
+                    start, stop = place[0] - begin, place[1] - begin
+                    if start >= 0 and stop <= len(many):
+                        found[key] += many.item(start) if stop == start + 1 else sum(many[start:stop].tolist())
             fresh = endings.best(num, floor)
         for piece, mass_here in fresh:
             key = stem + keys[piece]

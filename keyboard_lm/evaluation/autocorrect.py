@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keyboard_lm.evaluation.engine import Engine, FieldEngine, after_slot, finished
+from keyboard_lm.evaluation.engine import Engine, FieldEngine, after_slot, finished, may_offer, word_under_cursor
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.replay import ReplayedUnit
 from keyboard_lm.evaluation.task import Conditions, Subject
@@ -78,21 +78,23 @@ class ReplayedAutocorrect(_Outcomes):
 def _add_outcome(
     counts: dict[str, int], engine: Engine, before: str, unit: TypedUnit | ReplayedUnit, conditions: Conditions
 ) -> None:
+    text, wanted = before + unit.typed, before + unit.intended
     was_right = conditions.same(unit.typed, unit.intended)
     # What a bar would have shown matters of wrong words; but a field goes on from the bar that its user saw.
-    num_slots = NUM_SLOTS if not was_right or isinstance(engine, FieldEngine) else 0
-    bar = engine.bar(before + unit.typed, num_slots, unit.taps)
-    result = finished(engine, before + unit.typed, unit.taps, bar)
-    is_right = conditions.same(result, before + unit.intended)
+    rest = wanted[len(text) - len(word_under_cursor(text)) :]
+    is_asked = isinstance(engine, FieldEngine) or (not was_right and may_offer(engine, text, rest))
+    bar = engine.bar(text, NUM_SLOTS if is_asked else 0, unit.taps)
+    result = finished(engine, text, unit.taps, bar)
+    is_right = conditions.same(result, wanted)
     if was_right:
         counts["right"] += 1
         counts["broken"] += not is_right
-        counts["rewritten"] += _letters(result) != _letters(before + unit.intended)
+        counts["rewritten"] += _letters(result) != _letters(wanted)
     else:
         counts["wrong"] += 1
         counts["mended"] += is_right
-        shown = (after_slot(before + unit.typed, slot) for slot in bar.slots)
-        counts["shown"] += is_right or any(conditions.same(text, before + unit.intended) for text in shown)
+        shown = (after_slot(text, slot) for slot in bar.slots)
+        counts["shown"] += is_right or any(conditions.same(each, wanted) for each in shown)
 
 
 def _letters(text: str) -> str:

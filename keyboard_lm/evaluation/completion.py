@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from keyboard_lm.evaluation.engine import may_offer
 from keyboard_lm.evaluation.estimate import Counts, Metric, Sums, count, ratio
 from keyboard_lm.evaluation.task import Conditions, Subject
 from keyboard_lm.evaluation.words import words_of
@@ -64,10 +65,11 @@ class Completion:
                 for length in range(1, len(word.text)):
                     prefix = typed.typed[:length]
                     if len(prefix) == length and not word.text.startswith(prefix):
-                        slots = subject.engine.bar(before + prefix, NUM_SLOTS, typed.taps[:length]).slots
                         quarter = _quarter(length, word.text)
                         counts[f"typo_{quarter}_prefixes"] += 1
-                        counts[f"typo_{quarter}_hits"] += _offered(wanted, slots)
+                        if may_offer(subject.engine, before + prefix, wanted):
+                            slots = subject.engine.bar(before + prefix, NUM_SLOTS, typed.taps[:length]).slots
+                            counts[f"typo_{quarter}_hits"] += _offered(wanted, slots)
         return counts
 
 

@@ -71,6 +71,20 @@ class FieldEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class CompletingEngine(Engine, Protocol):
+    """A keyboard that offers nothing inside a word but words that begin with its letters."""
+
+    def may_offer(self, text: str, word: str) -> bool:
+        """Return whether the bar of a text may hold a word, in some case; no bar is computed for that."""
+        ...
+
+
+def may_offer(engine: Engine, text: str, word: str) -> bool:
+    """Return whether it is worth asking for the bar of a text, if nothing matters but whether it holds a word."""
+    return engine.may_offer(text, word) if isinstance(engine, CompletingEngine) else True
+
+
+@runtime_checkable
 class RememberingEngine(Engine, Protocol):
     """A keyboard that nothing is learned from: a field looks the same in whatever task it is asked about."""
 

@@ -101,6 +101,10 @@ class Predictor:
         """Drop what the network has computed for earlier texts."""
         self._boundaries.cache.forget()
 
+    def prefix(self, text: str) -> str:
+        """Return the letters of the word under the cursor, which its completions begin with; ``""`` between words."""
+        return self._tokenizer.form.split_typed(recent(text)).partial
+
     def suggest(self, text: str) -> Suggestions:
         """Return the bar for the text before the cursor.
 

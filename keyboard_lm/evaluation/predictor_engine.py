@@ -37,6 +37,10 @@ class PredictorEngine:
         if not self._remembers:
             self._bars.clear()
 
+    def may_offer(self, text: str, word: str) -> bool:
+        """Return whether a word begins with the letters of the one under the cursor, case apart."""
+        return word.casefold().startswith(self._predictor.prefix(text).casefold())
+
     @contextmanager
     def remembering(self) -> Iterator[None]:
         """Keep the bars of all fields meanwhile, and none of those before."""

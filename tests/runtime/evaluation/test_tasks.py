@@ -129,6 +129,31 @@ def test_tasks_that_share_bars_count_what_each_counts_alone(model: PredictorEngi
     assert len(asked) > num_asked  # nothing is kept behind it
 
 
+@pytest.mark.parametrize("before", ["", "I ", "I am. ", "us am "])
+@pytest.mark.parametrize("letters", ["", "a", "A", "am", "u", "U", "d", "don'", "x", "i"])
+def test_what_a_bar_may_not_offer_is_not_on_it(model: PredictorEngine, before: str, letters: str) -> None:
+    offered = {slot.casefold() for slot in model.bar(before + letters, 5).slots}
+    for word in ("i", "am", "us", "don't", "x"):
+        assert model.may_offer(before + letters, word) or word not in offered
+
+
+def test_a_bar_that_cannot_hold_the_word_is_not_asked_for(model: PredictorEngine) -> None:
+    asked: list[str] = []
+    bar = model.bar
+
+    def counted(text: str, num_slots: int, taps: Taps = ()) -> Bar:
+        asked.extend([text] * bool(num_slots))
+        return bar(text, num_slots, taps)
+
+    model.bar = counted  # type: ignore[method-assign]
+    counts = measure(Autocorrect(), model, ["I am us"], {"am": "a", "us": "ud"})
+    assert (counts["right"], counts["wrong"], counts["shown"]) == (1, 2, 1)
+    assert asked == ["I a"]
+    counts = measure(Completion(), model, ["I am us"], {"am": "sm"})
+    assert (counts["typo_second_prefixes"], counts["typo_second_hits"]) == (1, 0)
+    assert "I s" not in asked
+
+
 def test_a_message_is_a_field_of_its_own(model: PredictorEngine) -> None:
     assert measure(NextWord(), model, ["i us", "I am"])["folded5"] == 4
 

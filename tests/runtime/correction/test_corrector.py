@@ -12,6 +12,7 @@ import pytest
 from keyboard_lm.backends.protocol import Logits
 from keyboard_lm.correction.candidates import Candidate, CandidateSearch
 from keyboard_lm.correction.corrector import Corrector
+from keyboard_lm.correction.gate import FEATURES
 from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.context import Boundary, ContextCache
 from keyboard_lm.errors import ConfigError
@@ -259,3 +260,20 @@ def test_capitals_throughout_are_mended_behind_a_word_of_them_and_not_behind_a_l
     assert setup.after_space("SEE TEH") == "SEE THE"
     for start in ("", "I ", "A ", "see ", "3 ", "SEE\n", "- "):
         assert setup.after_space(f"{start}TEH") == f"{start}TEH"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_capitalised", "has_context"),
+    [("teh", False, False), ("Teh", False, False), ("see teh", False, True), ("see Teh", True, True)],
+)
+def test_evidence_says_where_letters_stand(make: Any, text: str, is_capitalised: bool, has_context: bool) -> None:
+    setup = make()
+    typed = setup.corrector._form.split_typed(text)
+    found = [each for each in setup.corrector.judge(text, setup.boundary).hypotheses if not each.is_literal]
+    evidence = setup.corrector.evidence(typed.partial, found, typed)
+    assert (evidence.is_capitalised, evidence.is_name, evidence.has_context) == (
+        is_capitalised, is_capitalised, has_context,
+    )  # fmt: skip
+    assert evidence.log_prior + evidence.log_channel == pytest.approx(found[0].log_joint)
+    assert evidence.num_letters == 3
+    assert len(evidence.features()) == len(FEATURES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from keyboard_lm.errors import ConfigError
+from keyboard_lm.tables import parse_toml
 
 GATE_FILE = "gate.toml"
 _MOST_LEAD = 8.0  # logarithm by which the best hypothesis is ahead of the next; more says nothing more
@@ -111,7 +111,9 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
 def load_gate(language: str = "en") -> Gate | None:
     """Return the gate that comes with a language; None where it has none, and the ratios alone decide."""
     path = resources.files("keyboard_lm").joinpath("languages", language, GATE_FILE)
-    return parse_gate(tomllib.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return parse_gate(parse_toml(path.read_text(encoding="utf-8"), f"{language}/{GATE_FILE}"))
 
 
 def to_toml(columns: Mapping[str, Sequence[float]], comment: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keyboard_lm.errors import DataError
+from keyboard_lm.tables import parse_toml
 from keyboard_lm_training.corpus.decompression import compression_of, unpack
 from keyboard_lm_training.corpus.inputs import InputFile, find_inputs, open_input
 from keyboard_lm_training.corpus.plan import PART_BYTES
@@ -21,6 +21,7 @@ from keyboard_lm_training.corpus.sources import SourceRecipe
 CORE_MB_PER_SECOND = 1.0  # all stages; more on a core of its own (docs/corpus.md says what was measured)
 DISK_SHARE = 2.5  # of the text: unpacked, cleaned, keys, ids and shards, at the time when most of it lies there
 MEASURED, PUBLISHED, ESTIMATED, UNKNOWN = "measured", "published", "estimated", "unknown"
+_PUBLISHED_FILE = "published_sizes.toml"
 _SAMPLE_BYTES = 1 << 20
 _GB = 1e9
 
@@ -131,5 +132,5 @@ def _unpacked_share(file: InputFile) -> float:
 
 @cache
 def _published() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("published_sizes.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    text = resources.files(__package__).joinpath(_PUBLISHED_FILE).read_text(encoding="utf-8")
+    return parse_toml(text, _PUBLISHED_FILE)

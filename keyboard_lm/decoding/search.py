@@ -332,7 +332,10 @@ class _Search:
             self._push_bytes(node)
 
     def _few(self, node: _Node, pieces: PieceSet, places: Sequence[int], indices: Places) -> list[float]:
-        given = self.boundary.arranged(pieces, node.path, not node.path)[indices]
+        if node.path:  # opened a few times at most: what is not looked at is not put in order
+            given = self.boundary.probabilities(node.path).take(pieces.ids[indices])
+        else:
+            given = self.boundary.arranged(pieces)[indices]
         mass = node.mass
         masses: list[float] = [share * mass for share in given.tolist()]
         if self._capitals and not node.lacks_capital:

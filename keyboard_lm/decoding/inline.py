@@ -85,7 +85,8 @@ def continuation(
         return None
     if table.shows_ends:  # words of one piece: no further call
         return _of_one_piece(table.ends, boundary.arranged(table.ends, path), num_words, least)
-    options = SearchOptions(max_rounds=1, max_nodes=max_nodes)
+    room = max_nodes - len(path)  # each call is about the path's pieces as well
+    options = SearchOptions(max_rounds=min(room, 1), max_nodes=max(room, 1))
     found = find_words(table, _Continued(boundary, path), "", num_words, options)
     return [(word.text, word.probability) for word in found.words]
 

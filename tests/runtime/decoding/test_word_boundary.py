@@ -193,11 +193,18 @@ def test_only_behind_a_mark_may_a_word_begin_without_its_space(last: int) -> Non
     assert given_there.sum() == pytest.approx(1)
 
 
-def test_words_further_ahead_take_two_calls_at_most_and_none_over_the_most_nodes(toy_backend: Any) -> None:
-    for seed in range(20):
-        backend = toy_backend(random_logits(seed, 0.5), len(PIECES))
-        boundary = ContextCache(backend, words=PrefixSpace(TOKENIZER)).at((BOS,))
-        path = PrefixSpace(TOKENIZER).path(TOKENIZER, ["ab"])
-        assert continuation(TABLE, boundary, path, 7, 6)
-        assert len(backend.tree_sizes) <= 2
-        assert max(backend.tree_sizes) <= 7
+@pytest.mark.parametrize("most_nodes", [3, 4, 7])
+def test_words_further_ahead_take_two_calls_at_most_and_none_over_the_most_nodes(
+    toy_backend: Any, most_nodes: int
+) -> None:
+    path = PrefixSpace(TOKENIZER).path(TOKENIZER, ["ab"])
+    for seed in range(8):
+        for num_before in (1, 8, 9, 20):  # 9 tokens and the frame fill the window
+            backend = toy_backend(random_logits(seed, 0.5), len(PIECES), capacity=10 + most_nodes)
+            boundaries = Boundaries(backend, TOKENIZER, most_nodes)
+            boundary = boundaries.at(TOKENIZER.form.split_typed("a " * num_before))
+            found = continuation(boundaries.table, boundary, path, most_nodes, 6)
+            assert found is not None
+            assert found or most_nodes < 7  # with few nodes nothing is left for words behind the path
+            assert len(backend.tree_sizes) <= 2
+            assert max(backend.tree_sizes) <= most_nodes

@@ -11,9 +11,10 @@ for version in ${PYTHONS:-3.11 3.12 3.13}; do
     "${python:-false}" --version >/dev/null 2>&1 || { echo "Python $version: not on this machine"; continue; }
     "$python" -m venv "$folder/$version"
     "$folder/$version/bin/pip" install --quiet . 'pytest>=8' 'hypothesis>=6.100' 'pytest-xdist>=3.5'
-    if "$folder/$version/bin/python" -m pytest -n "${JOBS:-2}" -p no:cacheprovider ${TESTS:-tests/runtime/keyboard \
-        tests/runtime/personal tests/runtime/decoding tests/runtime/correction tests/runtime/touch tests/runtime/text \
-        tests/runtime/words tests/cli/test_suggest.py tests/cli/test_learned.py}; then passed+=("$version")
+    if "$folder/$version/bin/python" -m pytest -n "${JOBS:-2}" -p no:cacheprovider ${TESTS:-tests/golden \
+        tests/runtime/keyboard tests/runtime/personal tests/runtime/decoding tests/runtime/correction tests/runtime/swipe \
+        tests/runtime/touch tests/runtime/text tests/runtime/words tests/runtime/device tests/runtime/test_*.py \
+        tests/cli/test_suggest.py tests/cli/test_learned.py}; then passed+=("$version")
     else failed+=("$version")
     fi
 done

@@ -41,7 +41,10 @@ from .toy_network import ToyNetwork
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "laws"
-NEEDS = {"bars_model": ("torch",), "runner": ("torch",), "coreml": ("torch", "coremltools")}  # to be computed
+# To be computed, besides what the runtime needs.
+NEEDS = {
+    "network": ("safetensors",), "bars_model": ("torch",), "runner": ("torch",), "coreml": ("torch", "coremltools"),
+}  # fmt: skip
 # How far a number may be off whatever its size, where that is not next to nothing.
 TOLERANCES = {"network": 5e-4, "bars_model": 2e-3, "coreml": 0.05}
 _MAX_NODES = 16

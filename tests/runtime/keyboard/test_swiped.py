@@ -21,6 +21,7 @@ from keyboard_lm.keyboard.events import (
     Swiped,
     Typed,
 )
+from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.session import Session
 from keyboard_lm.touch.layout import load_layout
 from keyboard_lm.touch.path import PathError, PathPoint
@@ -150,12 +151,37 @@ def test_what_stays_is_learned_and_what_is_taken_back_is_not() -> None:
     with_words.close()
 
 
-def test_a_word_of_the_writers_own_is_swiped() -> None:
-    session = Session.open()
-    session.personal.learn(["Kowalski"], [], "accepted")
-    swipe(session, "kowalski")
-    assert session.text == "Kowalski "
+def test_own_words_are_swiped_once_they_are_learned_and_until_they_are_forgotten() -> None:
+    session, words = Session.open(), ("Wojtkowiak", "Xiangyu")
+    assert not any(map(load_language().lexicon.known, words))
+    for word in words:
+        session.personal.learn([word], [], "accepted")
+        session.apply(FieldStarted())
+        swipe(session, word.lower())
+        assert session.text == f"{word} "
+    session.apply(FieldStarted())
+    session.personal.forget("Wojtkowiak")
+    swipe(session, "wojtkowiak")
+    assert "Wojtkowiak" not in session.text
+    session.apply(FieldStarted())
+    swipe(session, "xiangyu")
+    assert session.text == "Xiangyu "
     session.close()
+
+
+def test_what_the_writer_writes_behind_a_word_decides_between_paths_that_are_alike() -> None:
+    writer = Session.open()
+    writer.apply(FieldStarted("see you "))
+    swipe(writer, "too")
+    usual = writer.text.split()[-1]
+    other = next(slot.text for slot in writer.shown.slots if slot.text in ("to", "too"))
+    for _ in range(8):
+        writer.personal.learn([other], ["see", "you"], "accepted")
+    writer.apply(FieldStarted("see you "))
+    swipe(writer, "too")
+    assert writer.text == f"see you {other} "
+    assert usual in [slot.text for slot in writer.shown.slots]
+    writer.close()
 
 
 @pytest.mark.parametrize("case", GOLDEN["editor"], ids=lambda case: str(case["name"]))

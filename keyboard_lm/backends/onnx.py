@@ -147,18 +147,19 @@ class OnnxBackend(FlatCacheBackend):
     ) -> Logits:
         # Writes the new tokens' keys and values into the slots from `start` on.
         num_new, num_rows, num_slots = len(positions), len(rows), start + len(positions)
-        if bias is None:
+        call = self._calls.get((num_new, num_rows)) or self._prepared(num_new, num_rows)
+        if bias is not None:
+            call.bind_bias(bias, num_slots)
+        elif call.num_unbiased != num_slots:  # from one letter to the next it stays as it is
             if num_new * num_slots > len(self._no_bias):
                 self._no_bias = np.zeros(num_new * num_slots, np.float32)
-            bias = self._no_bias[: num_new * num_slots]
-        call = self._calls.get((num_new, num_rows)) or self._prepared(num_new, num_rows)
+            call.bind_bias(self._no_bias[: num_new * num_slots], num_slots)
+            call.num_unbiased = num_slots
         call.token_ids[0] = token_ids
         call.positions[0] = positions
         call.rows[:] = rows
         call.last_slot[0] = num_slots - 1
         call.num_slots[...] = num_slots
-        # Sharing the memory takes a third of the time of an OrtValue.
-        call.binding.bind_cpu_input(names.BIAS, bias.reshape(1, 1, num_new, num_slots))  # (1, 1, T, L)
         self._session.run_with_iobinding(call.binding)
         logits: Logits = call.logits.copy()  # (R, V)
         return logits
@@ -182,11 +183,16 @@ class _Call:
         binding: a fresh one.
         num_new: tokens (T).
         logits: where the answer goes, (R, V).
+
+    Attributes:
+        num_unbiased: slots that the bound bias is for, where it hides none of them; else 0.
     """
 
     def __init__(self, binding: Any, num_new: int, logits: Logits) -> None:
         self.binding = binding
         self.logits = logits
+        self.num_unbiased = 0
+        self._bias: NDArray[np.float32] | None = None  # the binding does not keep it
         self.token_ids = np.zeros((1, num_new), np.int64)
         self.positions = np.zeros((1, num_new), np.int64)
         self.rows = np.zeros(len(logits), np.int64)
@@ -203,6 +209,13 @@ class _Call:
             binding.bind_cpu_input(name, value)
         self._output = _ort_value(logits[None])
         binding.bind_ortvalue_output(names.LOGITS, self._output)
+
+    def bind_bias(self, bias: NDArray[np.float32], num_slots: int) -> None:
+        """Bind what is added to the attention's scores: T L values for L slots."""
+        num_new = self.token_ids.shape[1]
+        self._bias, self.num_unbiased = bias.reshape(1, 1, num_new, num_slots), 0  # (1, 1, T, L)
+        # Sharing the memory takes a third of the time of an OrtValue.
+        self.binding.bind_cpu_input(names.BIAS, self._bias)
 
 
 def available_threads(wanted: int) -> int:

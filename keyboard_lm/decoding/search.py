@@ -304,7 +304,7 @@ class _Search:
             self._add_words(_Endings(node.text, ends, span.start, few, None), covered)
         elif num:
             many = self._many(node, ends, span)
-            covered = float(many.sum())
+            covered = float(np.add.reduce(many))
             self._add_words(_Endings(node.text, ends, span.start, None, many), covered)
         floor = self._floor()
         span = opens.starting_with(node.rest)
@@ -321,8 +321,8 @@ class _Search:
             kept = [(mass, place) for mass, place in zip(few, begun, strict=True) if mass > floor]
         else:
             many = self._many(node, opens, places)
-            total = float(many.sum())
-            longer = total if is_all else float(many[:num_longer].sum())
+            total = float(np.add.reduce(many))
+            longer = total if is_all else float(np.add.reduce(many[:num_longer]))
             above = (many > floor).nonzero()[0]
             kept = [(mass, begun[i]) for mass, i in zip(many.take(above).tolist(), above.tolist(), strict=True)]
         self.dropped_mass += total - self._push(node, kept)

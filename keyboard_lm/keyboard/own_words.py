@@ -36,7 +36,7 @@ class OwnWords:
         self._language = language
         self._layout = layout
         self._channels: dict[str, Channel] = {}  # that of the alphabet used last
-        self._num_words = -1
+        self._looked_at = (-1, -1)
         self._words: frozenset[str] = frozenset()  # that `_search` finds, or no lexicon can hold
         self._search: CandidateSearch | None = None
         self._lexicon: Lexicon | None = None  # of them; None where there are none
@@ -72,10 +72,10 @@ class OwnWords:
         return [each._replace(log_frequency=-math.inf) for each in self._decoder.find(path)]
 
     def _look(self) -> None:
-        num_words = self._store.num_words()
-        if num_words == self._num_words:
+        state = self._store.words_state()
+        if state == self._looked_at:
             return
-        self._num_words = num_words
+        self._looked_at = state
         words = frozenset(word for word in self._store.words(_MOST_WORDS) if not self._language.lexicon.known(word))
         if words != self._words:
             self._words = words

@@ -92,6 +92,7 @@ class PersonalStore:
         self._clock = clock
         self._knows = knows
         self._epoch = -1  # of the file, when what follows was read from it
+        self._num_readings = 0  # how often it was read anew
         self._state = counts.State(0, 0, self.options.half_life_words)
         self._tables: OrderedDict[str, Continuations] = OrderedDict()  # by context
         self._texts: dict[str, str] = {}  # folded word -> as it is mostly written
@@ -270,6 +271,10 @@ class PersonalStore:
         """Return how many words have been learned."""
         return self._read(lambda connection: len(self._table(connection, "")), 0)
 
+    def words_state(self) -> tuple[int, int]:
+        """Return what is another whenever a word has come or gone, here or in another process."""
+        return self._read(lambda connection: (self._num_readings, len(self._table(connection, ""))), (0, 0))
+
     def texts(self, keys: list[str]) -> list[str]:
         """Return how folded words are mostly written."""
         return self._read(lambda connection: [self._text(connection, key) for key in keys], keys)
@@ -422,6 +427,7 @@ class PersonalStore:
             self._blocks = self._last = None
             self._state = counts.read_state(connection, self.options.half_life_words)
             self._epoch = self._file.epoch
+            self._num_readings += 1
 
     def _at(self, connection: Connection, context: Sequence[str]) -> Interpolation:
         # From one letter of a word to the next nothing changes.

@@ -156,6 +156,12 @@ def test_own_words_follow_what_is_learned_and_forgotten() -> None:
     assert own.find("teh") == []  # a word of the lexicon is left to it
     store.forget("xiangyu")
     assert own.find("xiangyi") == []
+    store.learn(["Xiangyu"], (), "accepted")
+    assert [each.text for each in own.find("xiangyi")] == ["Xiangyu"]
+    store.forget("xiangyu")  # as many words as before, but another
+    store.learn(["Oyelaran"], (), "accepted")
+    assert own.find("xiangyi") == []
+    assert [each.text for each in own.find("oyelarsn")] == ["Oyelaran"]
 
 
 def test_a_correction_that_was_taken_back_is_not_offered_again() -> None:

@@ -31,12 +31,31 @@ def test_what_was_written_is_read_whole_and_in_ranges(storage: Storage) -> None:
     storage.write("a/b.bin", b"0123456789")
     assert storage.read("a/b.bin") == b"0123456789"
     assert storage.size("a/b.bin") == 10
-    assert storage.read_ranges("a/b.bin", [(2, 4), (9, 10), (5, 5)]) == [b"23", b"9", b""]
+    assert storage.read_ranges("a/b.bin", [(2, 4), (9, 10), (5, 5), (10, 10), (0, 1)]) == [b"23", b"9", b"", b"", b"0"]
     with storage.open("a/b.bin") as stream:
         stream.seek(7)
         assert stream.read() == b"789"
     storage.write("a/b.bin", b"new")
     assert storage.read("a/b.bin") == b"new"
+
+
+def test_a_store_is_never_asked_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # HTTP's ranges name their last byte, so an empty one cannot be said.
+    storage = open_storage(f"memory://{uuid.uuid4().hex}")
+    assert isinstance(storage, ObjectStorage)
+    storage.write("a", b"0123")
+    asked: list[tuple[int, int]] = []
+    cat_ranges = storage._files.cat_ranges
+
+    def noted(paths: list[str], starts: list[int], ends: list[int], **options: object) -> list[bytes]:
+        asked.extend(zip(starts, ends, strict=True))
+        found: list[bytes] = cat_ranges(paths, starts, ends, **options)
+        return found
+
+    monkeypatch.setattr(storage._files, "cat_ranges", noted)
+    assert storage.read_ranges("a", [(4, 4), (1, 3), (0, 0)]) == [b"", b"12", b""]
+    assert storage.read_ranges("a", []) == []
+    assert asked == [(1, 3)]
 
 
 def test_names_are_the_files_of_one_folder_in_order(storage: Storage) -> None:

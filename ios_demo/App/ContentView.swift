@@ -13,6 +13,9 @@ struct ContentView: View {
                 Section("Try it") {
                     TextField("Hold the globe key and choose keyboard-lm", text: $text, axis: .vertical)
                 }
+                Section("Learned words") {
+                    NavigationLink("Learned words") { LearnedView() }
+                }
                 Section("Check") {
                     NavigationLink("Check this phone") { CheckView() }
                 }

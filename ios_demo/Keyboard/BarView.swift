@@ -1,3 +1,4 @@
+import KeyboardLM
 import UIKit
 
 /// The bar: up to three words side by side and the text ahead of the cursor, or one line that says what is wrong.
@@ -14,7 +15,7 @@ final class BarView: UIView {
 
     override init(frame: CGRect) {
         super.init(frame: frame)
-        backgroundColor = .systemGray5
+        backgroundColor = .of(.panel)
         contentMode = .redraw
     }
 
@@ -30,14 +31,10 @@ final class BarView: UIView {
     private var cells: [String] { words + (ghost.map { [$0] } ?? []) }
 
     override func draw(_ rect: CGRect) {
-        let shown = cells.isEmpty ? problem.map { [$0] } ?? [] : cells
-        let width = bounds.width / Double(max(shown.count, 1))
+        let shown = KeyboardLook.cells(words, ahead: ghost, problem: problem)
         for (place, cell) in shown.enumerated() {
-            let font = UIFont.systemFont(ofSize: cells.isEmpty ? 12 : 17)
-            let color: UIColor = place < words.count || cells.isEmpty ? .label : .systemGray3
-            let text = NSAttributedString(string: cell, attributes: [.font: font, .foregroundColor: color])
-            let size = text.size()
-            text.draw(at: CGPoint(x: (Double(place) + 0.5) * width - size.width / 2, y: bounds.midY - size.height / 2))
+            let x = (Double(place) + 0.5) * bounds.width / Double(shown.count)
+            cell.text.draw(size: cell.size, cell.colour, middle: CGPoint(x: x, y: bounds.midY))
         }
     }
 

@@ -22,6 +22,7 @@ final class DocumentField: HostField {
     }
 
     var mayCorrect: Bool { proxy.autocorrectionType != .no }
+    var mayCapitalise: Bool { proxy.autocapitalizationType ?? .sentences != .none }
 
     func insert(_ text: String) { proxy.insertText(text) }
     func deleteBackward() { proxy.deleteBackward() }

@@ -7,6 +7,7 @@ final class KeyboardViewController: UIInputViewController {
     private var field: DocumentField?
     private let keys = KeysView()
     private let bar = BarView()
+    private let learned = LearnedView()
 
     override func viewDidLoad() {
         super.viewDidLoad()
@@ -18,9 +19,12 @@ final class KeyboardViewController: UIInputViewController {
         keys.show(layout: pack?.layouts["qwerty"], showsGlobe: true)
         keys.onKey = { [weak self] key, tap in self?.pressed(key, tap) }
         keys.onPath = { [weak keyboard] path in keyboard?.swipe(path) ?? false }
+        keys.onCursor = { [weak keyboard] steps in keyboard?.moveCursor(by: steps) }
+        keys.onShiftLock = { [weak keyboard] in keyboard?.pressShift(twice: true) }
         keys.onGlobe = { [weak self] view, event in self?.handleInputModeList(from: view, with: event) }
         bar.onWord = { [weak keyboard] place in keyboard?.accept(place) }
         bar.onGhost = { [weak keyboard] onlyWord in keyboard?.acceptGhost(onlyWord: onlyWord) }
+        learned.onAction = { [weak self] action in self?.perform(action) }
         keyboard.onChange = { [weak self] in self?.refresh() }
         addRows()
         refresh()
@@ -34,6 +38,7 @@ final class KeyboardViewController: UIInputViewController {
 
     override func viewWillDisappear(_ animated: Bool) {
         super.viewWillDisappear(animated)
+        learned.isHidden = true
         keyboard?.disappear()
     }
 
@@ -47,6 +52,7 @@ final class KeyboardViewController: UIInputViewController {
         case .backspace: keyboard.backspace()
         case .shift: keyboard.pressShift()
         case .page: keys.turnPage()
+        case .learned: showLearned()
         case .send: keyboard.press("\n")
         case .nextKeyboard: break  // the key itself hands its touches on
         }
@@ -58,8 +64,39 @@ final class KeyboardViewController: UIInputViewController {
         bar.show(keyboard.bar.words, ghost: keyboard.bar.ghost?.text.string, problem: keyboard.problem)
     }
 
+    private func showLearned() {
+        guard let keyboard else { return }
+        Task {
+            do {
+                learned.show(LearnedPanel(words: try await keyboard.learnedWords()))
+            } catch {
+                learned.show(LearnedPanel(words: [], problem: "\(error)"))
+            }
+            learned.isHidden = false
+        }
+    }
+
+    private func perform(_ action: LearnedPanel.Action) {
+        guard let keyboard else { return }
+        Task {
+            do {
+                switch action {
+                case .close: learned.isHidden = true
+                case .forget(let word): try await keyboard.forget(word)
+                case .eraseAll: try await keyboard.eraseLearned()
+                case .typeAll:
+                    try await keyboard.typeLearned()
+                    learned.isHidden = true
+                }
+                if !learned.isHidden { showLearned() }
+            } catch {
+                learned.show(LearnedPanel(words: [], problem: "\(error)"))
+            }
+        }
+    }
+
     private func addRows() {
-        for row in [bar, keys] {
+        for row in [bar, keys, learned] {
             row.translatesAutoresizingMaskIntoConstraints = false
             view.addSubview(row)
         }
@@ -67,12 +104,16 @@ final class KeyboardViewController: UIInputViewController {
             bar.topAnchor.constraint(equalTo: view.topAnchor),
             bar.leadingAnchor.constraint(equalTo: view.leadingAnchor),
             bar.trailingAnchor.constraint(equalTo: view.trailingAnchor),
-            bar.heightAnchor.constraint(equalToConstant: 44),
+            bar.heightAnchor.constraint(equalToConstant: KeyboardLook.barHeight),
             keys.topAnchor.constraint(equalTo: bar.bottomAnchor),
             keys.leadingAnchor.constraint(equalTo: view.leadingAnchor),
             keys.trailingAnchor.constraint(equalTo: view.trailingAnchor),
             keys.bottomAnchor.constraint(equalTo: view.bottomAnchor),
-            keys.heightAnchor.constraint(equalToConstant: 216),
+            keys.heightAnchor.constraint(equalToConstant: KeyboardLook.keysHeight),
+            learned.topAnchor.constraint(equalTo: bar.bottomAnchor),
+            learned.leadingAnchor.constraint(equalTo: view.leadingAnchor),
+            learned.trailingAnchor.constraint(equalTo: view.trailingAnchor),
+            learned.bottomAnchor.constraint(equalTo: view.bottomAnchor),
         ])
     }
 

@@ -8,6 +8,10 @@ final class KeysView: UIView {
     /// A finger slid over letters; false where it was a tap all the same.
     var onPath: ([PathPoint]) -> Bool = { _ in false }
     var onGlobe: (UIView, UIEvent) -> Void = { _, _ in }
+    /// A finger slid along the space bar: the cursor is to move by so many characters.
+    var onCursor: (Int) -> Void = { _ in }
+    /// Shift was pressed a second time at once.
+    var onShiftLock: () -> Void = {}
     var shift = Shift.off { didSet { if shift != oldValue { setNeedsDisplay() } } }
     var showsGlobe = true { didSet { if showsGlobe != oldValue { rebuild() } } }
 
@@ -16,11 +20,17 @@ final class KeysView: UIView {
     private var geometry: KeyGeometry?
     private var pressed: (touch: UITouch, key: KeyGeometry.Key)?
     private var path: [PathPoint] = []  // of the finger that is down, where it came down on a letter
+    private var cursorFrom: Double?  // where a finger on the space bar was when the cursor moved last, in key widths
+    private var hasMovedCursor = false
+    private var shiftedAt = -1.0  // seconds
+    private var repeating: Timer?  // of the delete key
+    private static let lockWithin = 0.35, firstRepeat = 0.5, nextRepeat = 0.1  // seconds
+    private static let cursorStep = 0.3  // key widths a character
 
     override init(frame: CGRect) {
         super.init(frame: frame)
         isMultipleTouchEnabled = true
-        backgroundColor = .systemGray5  // painted: transparent points get no touches
+        backgroundColor = .of(.panel)  // painted: transparent points get no touches
         contentMode = .redraw
     }
 
@@ -51,10 +61,7 @@ final class KeysView: UIView {
     }
 
     private func frame(of key: KeyGeometry.Key) -> CGRect {
-        guard let geometry else { return .zero }
-        let (width, height) = (bounds.width / geometry.columns, bounds.height / Double(geometry.rows))
-        return CGRect(
-            x: key.left * width, y: key.top * height, width: (key.right - key.left) * width, height: height)
+        geometry?.frame(of: key, in: bounds.size) ?? .zero
     }
 
     private func tap(_ touch: UITouch) -> Tap {
@@ -69,17 +76,13 @@ final class KeysView: UIView {
     }
 
     override func draw(_ rect: CGRect) {
-        for key in geometry?.keys ?? [] {
-            let frame = self.frame(of: key).insetBy(dx: 3, dy: 5)
-            let isPressed = pressed?.key.label == key.label
-            let isLetter = if case .type = key.action { true } else { false }
-            (isPressed ? UIColor.systemGray3 : isLetter ? .systemBackground : .systemGray4).setFill()
-            UIBezierPath(roundedRect: frame, cornerRadius: 6).fill()
-            let face = shift != .off && key.label.count == 1 ? key.label.uppercased() : key.label
-            let font = UIFont.systemFont(ofSize: key.label.count == 1 ? 22 : 14)
-            let text = NSAttributedString(string: face, attributes: [.font: font, .foregroundColor: UIColor.label])
-            let size = text.size()
-            text.draw(at: CGPoint(x: frame.midX - size.width / 2, y: frame.midY - size.height / 2))
+        guard let geometry else { return }
+        for key in geometry.keys {
+            let box = geometry.drawn(key, in: bounds.size)
+            UIColor.of(pressed?.key.label == key.label ? .pressedKey : KeyboardLook.colour(of: key)).setFill()
+            UIBezierPath(roundedRect: box, cornerRadius: KeyboardLook.cornerRadius).fill()
+            let face = KeyboardLook.face(of: key, shift: shift)
+            face.draw(size: KeyboardLook.faceSize(face), .text, middle: CGPoint(x: box.midX, y: box.midY))
         }
     }
 
@@ -89,14 +92,33 @@ final class KeysView: UIView {
             guard let key = geometry?.key(at: tap(touch)) else { continue }
             pressed = (touch, key)
             path = key.hasPlace && key.action != .type(" ") ? [point(touch)] : []
+            (cursorFrom, hasMovedCursor) = (key.action == .type(" ") ? tap(touch).x : nil, false)
+            if key.action == .backspace { repeatLater(key, tap(touch), after: Self.firstRepeat) }
             if key.action == .nextKeyboard, let event { onGlobe(self, event) }
         }
         setNeedsDisplay()
     }
 
     override func touchesMoved(_ touches: Set<UITouch>, with event: UIEvent?) {
-        guard let pressed, touches.contains(pressed.touch), !path.isEmpty else { return }
-        path.append(point(pressed.touch))
+        guard let pressed, touches.contains(pressed.touch) else { return }
+        if !path.isEmpty { path.append(point(pressed.touch)) }
+        guard let from = cursorFrom else { return }
+        let steps = ((tap(pressed.touch).x - from) / Self.cursorStep).rounded(.towardZero)
+        guard steps != 0 else { return }
+        (cursorFrom, hasMovedCursor) = (from + steps * Self.cursorStep, true)
+        onCursor(Int(steps))
+    }
+
+    // Deletes again and again for as long as the finger is down.
+    private func repeatLater(_ key: KeyGeometry.Key, _ place: Tap, after seconds: Double) {
+        repeating?.invalidate()
+        repeating = Timer.scheduledTimer(withTimeInterval: seconds, repeats: false) { [weak self] _ in
+            MainActor.assumeIsolated {
+                guard let self, self.pressed?.key.action == .backspace else { return }
+                self.onKey(key, place)
+                self.repeatLater(key, place, after: Self.nextRepeat)
+            }
+        }
     }
 
     override func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {
@@ -107,13 +129,21 @@ final class KeysView: UIView {
 
     override func touchesCancelled(_ touches: Set<UITouch>, with event: UIEvent?) {
         pressed = nil
+        repeating?.invalidate()
         setNeedsDisplay()
     }
 
     private func commit() {
         guard let pressed else { return }
         self.pressed = nil
+        repeating?.invalidate()
+        if hasMovedCursor { return }
         if path.count > 1, onPath(path) { return }
+        if pressed.key.action == .shift {
+            let now = pressed.touch.timestamp
+            if now - shiftedAt < Self.lockWithin { return onShiftLock() }
+            shiftedAt = now
+        }
         onKey(pressed.key, tap(pressed.touch))
     }
 }

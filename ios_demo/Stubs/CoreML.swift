@@ -51,3 +51,32 @@ public class MLModel: NSObject {
 
 @available(*, unavailable)
 extension MLModel: @unchecked Sendable {}
+
+public class MLCPUComputeDevice: NSObject {}
+public class MLGPUComputeDevice: NSObject {}
+public class MLNeuralEngineComputeDevice: NSObject {}
+
+public enum MLComputeDevice {
+    case cpu(MLCPUComputeDevice)
+    case gpu(MLGPUComputeDevice)
+    case neuralEngine(MLNeuralEngineComputeDevice)
+}
+
+public enum MLModelStructure {
+    case program(Program)
+    case unsupported
+
+    public struct Program {
+        public struct Operation { public var operatorName: String { "" } }
+        public struct Block { public var operations: [Operation] { [] } }
+        public struct Function { public var block: Block { Block() } }
+        public var functions: [String: Function] { [:] }
+    }
+}
+
+public final class MLComputePlan: Sendable {
+    public struct DeviceUsage { public var preferred: MLComputeDevice { .cpu(MLCPUComputeDevice()) } }
+    public class func load(contentsOf url: URL, configuration: MLModelConfiguration) async throws -> MLComputePlan { MLComputePlan() }
+    public var modelStructure: MLModelStructure { .unsupported }
+    public func deviceUsage(for operation: MLModelStructure.Program.Operation) -> DeviceUsage? { nil }
+}

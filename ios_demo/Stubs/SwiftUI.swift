@@ -53,6 +53,12 @@ public struct Section: Leaf {
     public init<Content: View>(_ title: String, @ViewBuilder content: () -> Content) {}
 }
 
+public struct ForEach: Leaf {
+    public init<Data: RandomAccessCollection, ID: Hashable, Content: View>(
+        _ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content
+    ) {}
+}
+
 public struct NavigationLink: Leaf {
     public init<Content: View>(_ title: String, @ViewBuilder destination: () -> Content) {}
 }
@@ -73,6 +79,7 @@ public struct TextField: Leaf {
 
 extension View {
     public func navigationTitle(_ title: String) -> Group { Group() }
+    public func onAppear(perform action: (() -> Void)? = nil) -> Group { Group() }
 }
 
 @propertyWrapper @MainActor public struct State<Value> {

@@ -24,6 +24,7 @@
     public convenience override init() { self.init(frame: .zero) }
     open var bounds: CGRect = .zero
     open var isMultipleTouchEnabled = false
+    open var isHidden = false
     open var backgroundColor: UIColor?
     open var contentMode = ContentMode.redraw
     open var translatesAutoresizingMaskIntoConstraints = true
@@ -83,6 +84,7 @@ public typealias NSLayoutYAxisAnchor = NSLayoutAnchor<Vertical>
     var isSecureTextEntry: Bool? { get }
     var textContentType: UITextContentType?? { get }
     var autocorrectionType: UITextAutocorrectionType? { get }
+    var autocapitalizationType: UITextAutocapitalizationType? { get }
 }
 
 public struct UITextContentType: Equatable, Sendable {
@@ -93,6 +95,8 @@ public struct UITextContentType: Equatable, Sendable {
 
 public enum UITextAutocorrectionType: Sendable { case `default`, no, yes }
 
+public enum UITextAutocapitalizationType: Sendable { case none, words, sentences, allCharacters }
+
 @MainActor public protocol UITextDocumentProxy: UIKeyInput, UITextInputTraits {
     var documentContextBeforeInput: String? { get }
     var documentContextAfterInput: String? { get }
@@ -102,12 +106,21 @@ public enum UITextAutocorrectionType: Sendable { case `default`, no, yes }
 }
 
 public final class UIColor: NSObject, Sendable {
+    public convenience init(dynamicProvider: @escaping @Sendable (UITraitCollection) -> UIColor) { self.init() }
+    public static let systemGray = UIColor()
+    public static let systemGray2 = UIColor()
     public static let systemGray3 = UIColor()
     public static let systemGray4 = UIColor()
     public static let systemGray5 = UIColor()
     public static let systemBackground = UIColor()
     public static let label = UIColor()
     public func setFill() {}
+}
+
+public enum UIUserInterfaceStyle: Sendable { case unspecified, light, dark }
+
+public final class UITraitCollection: NSObject, Sendable {
+    public var userInterfaceStyle: UIUserInterfaceStyle { .light }
 }
 
 public final class UIFont: NSObject {

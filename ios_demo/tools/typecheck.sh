@@ -10,9 +10,9 @@ for module in UIKit SwiftUI CoreML; do
     swiftc -emit-module -module-name "$module" -swift-version 6 -parse-as-library \
         -emit-module-path "$out/$module.swiftmodule" "$here/Stubs/$module.swift"
 done
-# The engine reads SQLite, whose module the SDK has on a phone.
+# The engine reads SQLite, whose module the SDK has on a phone. App and keyboard are no part of the package: they see what is public.
 modules=(-I "$out" -I "$here/.build/${1:-release}/Modules" -I "$here/Sources/SQLite3" -swift-version 6)
-swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" -package-name ios_demo "$here"/Keyboard/*.swift
+swiftc -typecheck -module-name Keyboard -parse-as-library "${modules[@]}" "$here"/Keyboard/*.swift
 swiftc -typecheck -module-name KeyboardLMDemo -parse-as-library "${modules[@]}" "$here"/App/*.swift
 # The engine as a phone's compiler sees it: with Core ML.
 mapfile -t sources < <(find "$here/Sources/KeyboardLM" -name '*.swift')

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import plistlib
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,17 +85,83 @@ def test_the_extension_is_embedded_and_its_identifier_nests(objects: dict[str, d
         assert objects[key]["buildSettings"]["IPHONEOS_DEPLOYMENT_TARGET"] == "18.0"
 
 
+def test_whoever_imports_the_engine_links_it(objects: dict[str, dict[str, Any]]) -> None:
+    for target in _of(objects, "PBXNativeTarget"):
+        folders = [objects[key]["path"] for key in target["fileSystemSynchronizedGroups"]]
+        sources = [path.read_text(encoding="utf-8") for folder in folders for path in (DEMO / folder).glob("*.swift")]
+        assert any("import KeyboardLM" in text for text in sources)
+        (phase,) = (objects[key] for key in target["buildPhases"] if objects[key]["isa"] == "PBXFrameworksBuildPhase")
+        linked = [objects[key]["productRef"] for key in phase["files"]]
+        assert linked == target["packageProductDependencies"]
+        assert [objects[key]["productName"] for key in linked] == ["KeyboardLM"]
+
+
+def test_every_build_setting_names_files_that_are_there(objects: dict[str, dict[str, Any]]) -> None:
+    for item in _of(objects, "XCBuildConfiguration"):
+        for name, value in item["buildSettings"].items():
+            if name == "INFOPLIST_FILE":
+                assert (DEMO / value).is_file()
+    (script,) = _of(objects, "PBXShellScriptBuildPhase")
+    (path,) = re.findall(r"\$SRCROOT/([\w/.]+)", script["shellScript"])
+    assert os.access(DEMO / path, os.X_OK)
+
+
+def _packaged(tmp_path: Path, **changed: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+    # Runs the project's build phase on a bundle of its own, with a compiler that copies.
+    bundle, built = tmp_path / "bundle", tmp_path / "built"
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "xcrun").write_text(
+        '#!/bin/sh\n[ "$1 $2" = "coremlcompiler compile" ] && cp -r "$3" "$4/keyboard-lm.mlmodelc"\n'
+    )
+    (tools / "xcrun").chmod(0o755)
+    if "none" not in changed:
+        manifest = {"package": "keyboard-lm.mlpackage", "checkpoint_digest": Checkpoint.load(bundled_folder()).digest}
+        (bundle / "keyboard-lm.mlpackage").mkdir(parents=True)
+        (bundle / "manifest.json").write_text(json.dumps({**manifest, **changed}, indent=2))
+    environment = {
+        **os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "SRCROOT": str(DEMO), "TARGET_BUILD_DIR": str(built),
+        "UNLOCALIZED_RESOURCES_FOLDER_PATH": "Keyboard.appex", "KEYBOARD_LM_COREML": str(bundle),
+    }  # fmt: skip
+    script = DEMO / "tools" / "coreml_package.sh"
+    done = subprocess.run([str(script)], env=environment, capture_output=True, text=True, check=False)
+    shutil.rmtree(tools)
+    return done, built / "Keyboard.appex"
+
+
+def test_a_build_without_a_core_ml_package_says_how_to_add_one(tmp_path: Path) -> None:
+    done, _ = _packaged(tmp_path, none="")
+    assert done.returncode == 0
+    assert "note: no Core ML package" in done.stdout
+    assert "keyboard-lm export-coreml" in done.stdout
+
+
+def test_a_package_of_the_same_model_is_compiled_into_the_keyboard(tmp_path: Path) -> None:
+    done, resources = _packaged(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert {path.name for path in resources.iterdir()} == {"manifest.json", "keyboard-lm.mlmodelc"}
+
+
+@pytest.mark.parametrize("changed", [{"checkpoint_digest": "another"}, {"package": "missing.mlpackage"}])
+def test_a_package_that_does_not_fit_ends_the_build_with_one_line(tmp_path: Path, changed: dict[str, str]) -> None:
+    done, resources = _packaged(tmp_path, **changed)
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: ")
+    assert done.stdout.count("\n") == 1
+    assert not resources.exists()
+
+
 def test_the_keyboard_carries_a_model_whose_files_belong_together(objects: dict[str, dict[str, Any]]) -> None:
     paths = {Path(item["path"]) for item in _of(objects, "PBXFileReference") if item["sourceTree"] == "<group>"}
     assert {path.name for path in paths} == {
-        "config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors",
+        "checkpoint.json", "config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors",
         PACK_FILE, LEXICON_BIN_FILE, EMOJI_FILE,
     }  # fmt: skip
     checkpoint = Checkpoint.load(bundled_folder())
     for path in paths:
         if path.name not in (PACK_FILE, LEXICON_BIN_FILE, EMOJI_FILE):
             assert (DEMO / path).resolve().parent == bundled_folder().resolve()
-            assert path.name in checkpoint.files
+            assert path.name in {"checkpoint.json", *checkpoint.files}
 
 
 def test_the_pack_holds_todays_words_and_rules(tmp_path: Path) -> None:
@@ -113,6 +182,13 @@ def test_the_extension_asks_for_nothing() -> None:
     principal = extension["NSExtensionPrincipalClass"].rpartition(".")[2]
     sources = "".join(path.read_text(encoding="utf-8") for path in (DEMO / "Keyboard").glob("*.swift"))
     assert f"class {principal}: UIInputViewController" in sources
+
+
+def test_neither_target_has_an_entitlement(objects: dict[str, dict[str, Any]]) -> None:
+    # Nothing is shared and nothing is asked for: without Full Access no extension may write into a group's folder.
+    settings = [item["buildSettings"] for item in _of(objects, "XCBuildConfiguration")]
+    assert not [name for each in settings for name in each if "ENTITLEMENTS" in name]
+    assert not list(DEMO.rglob("*.entitlements"))
 
 
 @pytest.mark.parametrize("target", ["App", "Keyboard"])
@@ -139,7 +215,8 @@ def test_the_stubs_hold_only_what_there_is_on_the_least_system() -> None:
     least = (18, 0)
     helpers = {  # of the stubs themselves, or Swift's own shape of a name of Objective-C
         *("NSLayoutXAxisAnchor", "NSLayoutYAxisAnchor", "Horizontal", "Vertical", "ContentMode", "UITextContentType"),
-        *("UITextAutocorrectionType", "UIAccessibilityTraits", "UIEvent"),
+        *("UITextAutocorrectionType", "UIAccessibilityTraits", "UIEvent", "MLComputeDevice"),
+        *("Program", "Operation", "Block", "Function", "DeviceUsage"),
     }
     for framework, since in api["since"].items():
         assert all(tuple(map(int, version.split("."))) <= least for version in since.values())

@@ -3,7 +3,7 @@ import KeyboardLM
 
 /// A session told step by step in the words of the golden files, so that two engines can be compared edit by edit, bar by bar.
 ///
-/// A step is an event (`["Typed", {"char": "a"}]`), or "restart", "look", "late", "at once", "stale" (`tests/golden/scenarios.py`
+/// A step is an event (`["Typed", {"char": "a"}]`), a path (`["Swiped", {"path": [[x, y, ms], ...]}]`), or "restart", "look", "late", "at once", "stale" (`tests/golden/scenarios.py`
 /// says what they are). Everything is made of JSON's types.
 package final class SessionReplay {
     package struct Wrong: Error, CustomStringConvertible {
@@ -37,12 +37,13 @@ package final class SessionReplay {
         case "late": return Self.bar(session.suggest(deadline: -.infinity))
         case "at once": return Self.bar(session.suggestAtOnce())
         case .some(let name): throw Wrong(description: "no step \(name)")
-        case nil: return try done(Self.event(step), looks)
+        case nil:
+            guard let path = try Self.path(step) else { return told(session.apply(try Self.event(step)), looks) }
+            do { return told(try session.swipe(path), looks) } catch is KeyboardLMError { return ["is_refused": true] }
         }
     }
 
-    private func done(_ event: Event, _ looks: Bool) -> [String: Any] {
-        let edit = session.apply(event)
+    private func told(_ edit: Edit, _ looks: Bool) -> [String: Any] {
         var told: [String: Any] = [
             "edit": [edit.deletedBefore.string, edit.deletedAfter.string, edit.inserted.string],
             "finished": edit.finished.map { [$0.word.string, $0.context.string, $0.isMeant] as [Any] },
@@ -62,6 +63,15 @@ package final class SessionReplay {
         ]
     }
 
+    // The path of a step that draws one.
+    private static func path(_ step: Any) throws -> [PathPoint]? {
+        guard let parts = step as? [Any], parts.count == 2, parts[0] as? String == "Swiped" else { return nil }
+        guard let points = (parts[1] as? [String: Any])?["path"] as? [[Double]], points.allSatisfy({ $0.count == 3 }) else {
+            throw Wrong(description: "a path is a list of [x, y, milliseconds]")
+        }
+        return points.map { PathPoint(x: $0[0], y: $0[1], ms: $0[2]) }
+    }
+
     /// The event that a step names.
     package static func event(_ step: Any) throws -> Event {
         guard let parts = step as? [Any], parts.count == 2, let name = parts[0] as? String, let given = parts[1] as? [String: Any]
@@ -72,6 +82,7 @@ package final class SessionReplay {
         switch name {
         case "Typed":
             let place = given["tap"] as? [Double]
+            guard place == nil || place?.count == 2 else { throw Wrong(description: "a tap is [x, y]") }
             return .typed(text("char") ?? "", tap: place.map { Tap(x: $0[0], y: $0[1]) })
         case "Backspaced": return .backspaced
         case "ShiftPressed": return .shiftPressed(lock: flag("lock"))

@@ -16,7 +16,7 @@ struct Bench {
         let config = try ModelConfig(file: files.model.appending(path: "config.json"))
         let toyNetwork = ToyNetwork(scores: engine.parts.tokenizer.model.scores, maxContextLength: config.maxContextLength)
         networks = [
-            TimedNetwork(try CPUBackend(folder: files.model, threads: options.numThreads)), TimedNetwork(toyNetwork),
+            TimedNetwork(try CPUBackend(checking: files.model, threads: options.numThreads)), TimedNetwork(toyNetwork),
         ]
         func open(_ network: TimedNetwork) throws -> Session {
             try engine.session(network, PersonalStore(path: nil, knows: engine.parts.language.lexicon.isKnown))
@@ -25,10 +25,12 @@ struct Bench {
     }
 
     func run() throws {
-        while let line = readLine() {
-            guard let asked = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
-                let text = asked["text"] as? String
-            else { throw Usage("a message is an object with a text") }
+        var lines = ObjectLines("a message, {\"text\": \"...\"}")
+        while let asked = try lines.next() {
+            let text = try lines.named {
+                guard let text = asked["text"] as? String else { throw KeyboardLMError("a message has a text") }
+                return text
+            }
             print(try jsonLine(typed(CodePoints(text), isToy: asked["toy"] as? Bool ?? false)))
             fflush(nil)
         }
@@ -47,24 +49,13 @@ struct Bench {
             let (ms, cpuMs) = (Self.milliseconds(CLOCK_MONOTONIC) - begun, Self.milliseconds(CLOCK_PROCESS_CPUTIME_ID) - cpuBegun)
             keys.append([ms, cpuMs, network.ms, network.cpuMs, answer.numModelCalls, answer.slots.map(\.text.string)])
         }
-        return ["keys": keys, "memory_kb": Self.memory()]
+        return ["keys": keys, "memory_kb": processMemoryKB()]
     }
 
     static func milliseconds(_ clock: clockid_t) -> Double {
         var time = timespec()
         clock_gettime(clock, &time)
         return Double(time.tv_sec) * 1000 + Double(time.tv_nsec) / 1e6
-    }
-
-    // Resident and dirty memory, as Linux tells it; nothing elsewhere.
-    private static func memory() -> [String: Int] {
-        let lines = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8))?.split(separator: "\n") ?? []
-        var found: [String: Int] = [:]
-        for line in lines where line.hasPrefix("VmRSS") || line.hasPrefix("RssAnon") {
-            let words = line.split(whereSeparator: { $0 == ":" || $0 == " " || $0 == "\t" })
-            found[String(words[0])] = Int(words[1])
-        }
-        return found
     }
 }
 

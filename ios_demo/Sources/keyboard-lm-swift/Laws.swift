@@ -17,12 +17,10 @@ struct Laws {
     }
 
     mutating func answer() throws {
-        while let line = readLine() {
-            guard let question = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
-                let law = question["law"] as? String
-            else { throw Usage("a question is an object with a law") }
-            let found = try answer(law, question)
-            print(String(decoding: try JSONSerialization.data(withJSONObject: found, options: [.sortedKeys]), as: UTF8.self))
+        var lines = ObjectLines("a question, {\"law\": \"...\"}")
+        while let question = try lines.next() {
+            guard let law = question["law"] as? String else { throw Usage("a question is an object with a law") }
+            print(try jsonLine(try answer(law, question)))
         }
     }
 

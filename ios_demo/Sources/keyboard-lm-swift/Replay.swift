@@ -12,6 +12,7 @@ struct Replay {
     private let files: KeyboardFiles
     private let config: ModelConfig
     private var network: (any Backend)?
+    private var lines = ObjectLines("a session, {\"steps\": [...]}")
 
     init(_ files: KeyboardFiles, options: SessionOptions) throws {
         self.files = files
@@ -20,11 +21,8 @@ struct Replay {
     }
 
     mutating func run() throws {
-        while let line = readLine() {
-            guard let asked = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
-                throw Usage("a session is an object with steps")
-            }
-            print(try jsonLine(answer(asked)))
+        while let asked = try lines.next() {
+            print(try lines.named { try jsonLine(answer(asked)) })
             fflush(nil)  // whoever asks line by line waits for it
         }
     }
@@ -42,7 +40,8 @@ struct Replay {
         let replay = try SessionReplay(store) { [engine] in
             try engine.session(backend(), store, device: asked["device"] as? String, budgetMs: asked["budget_ms"] as? Double)
         }
-        let steps = try (asked["steps"] as? [Any] ?? []).map { try replay.done($0, looks: looks) }
+        guard let asked = asked["steps"] as? [Any] else { throw KeyboardLMError("a session has steps, a list") }
+        let steps = try asked.map { try replay.done($0, looks: looks) }
         let words = store.heaviestWords().map(\.string)
         let blocks = store.blocks.map { [$0.literal.string, $0.corrected.string] }
         let warnings = store.warnings
@@ -55,13 +54,8 @@ struct Replay {
             let (scores, length) = (engine.parts.tokenizer.model.scores, config.maxContextLength)
             return { ToyNetwork(scores: scores, maxContextLength: length) }
         }
-        let network = try self.network ?? CPUBackend(folder: files.model)
+        let network = try self.network ?? CPUBackend(checking: files.model)
         self.network = network
         return { network }
     }
-}
-
-/// A value of JSON's types on one line.
-func jsonLine(_ value: Any) throws -> String {
-    String(decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
 }

@@ -12,8 +12,8 @@ struct Arguments {
         command = rest.popFirst() ?? "--help"
         while let argument = rest.popFirst() {
             switch argument {
-            case "--json", "--alone": options[argument.drop { $0 == "-" }.description] = "true"
-            case "-n", "--model", "--words", "--emoji", "--learned", "--device", "--layout", "--threads":
+            case "--json", "--alone", "--dark": options[argument.drop { $0 == "-" }.description] = "true"
+            case "-n", "--keys", "--model", "--words", "--emoji", "--learned", "--device", "--layout", "--threads":
                 guard let value = rest.popFirst() else { throw Usage("\(argument) needs a value") }
                 options[argument.drop { $0 == "-" }.description] = value
             case _ where argument.hasPrefix("--") && argument != "--help":
@@ -23,9 +23,9 @@ struct Arguments {
         }
     }
 
-    func number(_ name: String, or value: Int) throws -> Int {
+    func number(_ name: String, or value: Int, atMost most: Int = 64) throws -> Int {
         guard let text = options[name] else { return value }
-        guard let number = Int(text), (1...64).contains(number) else { throw Usage("\(name) is a number from 1 to 64") }
+        guard let number = Int(text), (1...most).contains(number) else { throw Usage("\(name) is a number from 1 to \(most)") }
         return number
     }
 
@@ -54,10 +54,16 @@ struct Usage: Error {
 let help = """
     keyboard-lm-swift suggest TEXT [-n COUNT] [--json] [--learned FILE] [--device NAME] [--layout NAME] [FILES]
         the suggestion bar for a text, as a phone would show it; --alone: by the model alone
+    keyboard-lm-swift picture [TEXT] [--dark] [--layout NAME] [FILES]
+        the keyboard behind a text as an SVG picture, drawn as the extension draws it
+    keyboard-lm-swift learned list | forget WORD | export | import ARCHIVE | clear --learned FILE
+        what was learned into a personal file; an archive is what export prints, here or in Python
     keyboard-lm-swift replay [--learned FILE] [FILES]
         sessions as JSON lines in, what becomes of each step as JSON lines out (see tests/ios/differential.py)
     keyboard-lm-swift bench [FILES]
         what each key of messages takes (see tests/benchmarks/swift_keystrokes.py)
+    keyboard-lm-swift soak [--keys COUNT] [--learned FILE] [FILES]
+        types the messages of standard input, one a line, over and over, and tells the memory (tests/benchmarks/swift_memory.py)
     keyboard-lm-swift check [FILES]
         the report of the app's page "Check this phone", as far as this machine has what it asks about
     keyboard-lm-swift answer [FILES]
@@ -73,6 +79,8 @@ func run() throws {
     case "suggest":
         let text = arguments.words.joined(separator: " ")
         try arguments.options["alone"] == nil ? suggest(text, arguments) : suggestAlone(text, arguments)
+    case "picture": print(try picture(arguments.words.joined(separator: " "), arguments), terminator: "")
+    case "learned": try learned(arguments)
     case "replay":
         var replay = try Replay(arguments.files, options: arguments.session())
         try replay.run()
@@ -80,7 +88,13 @@ func run() throws {
     case "answer":
         var laws = try Laws(folder: arguments.files.model)
         try laws.answer()
-    case "check": print(PhoneCheck.run(arguments.files).json)
+    case "soak":
+        let numKeys = try arguments.number("keys", or: 200_000, atMost: 1_000_000_000)
+        try Soak(arguments.files, options: arguments.session(), numKeys: numKeys).run()
+    case "check":
+        let report = PhoneCheck.run(arguments.files)
+        print(report.json)
+        if let problem = report.problems.first { throw KeyboardLMError(problem) }
     case "--help", "-h": print(help)
     default: throw Usage("no command \(arguments.command); see keyboard-lm-swift --help")
     }
@@ -98,8 +112,7 @@ func suggest(_ text: String, _ arguments: Arguments) throws {
     } else {
         let slots = answer.slots.map { slot in
             switch slot.kind {
-            case .literal: "\u{201C}\(slot.text)\u{201D}"
-            case .emoji: slot.text.string
+            case .literal, .emoji: slot.written
             default:
                 "\(slot.text)\(answer.correction?.text == slot.text ? "*" : "") \(String(format: "%.1f%%", 100 * slot.probability))"
             }
@@ -112,6 +125,42 @@ func suggest(_ text: String, _ arguments: Arguments) throws {
                 loadMs, answer.numModelCalls, answer.deviceMs, answer.stage.rawValue))
     }
     for warning in session.warnings { FileHandle.standardError.write(Data("warning: \(warning)\n".utf8)) }
+}
+
+func picture(_ text: String, _ arguments: Arguments) throws -> String {
+    let options = try arguments.session(), engine = try KeyboardEngine(arguments.files, options: options)
+    let session = try engine.session()
+    session.apply(.fieldStarted(CodePoints(text)))
+    let answer = session.suggest()
+    return KeyboardPicture(
+        KeyGeometry(engine.parts.layout), shift: session.shift, words: answer.slots.map(\.written),
+        ahead: answer.ghost?.text.string, isDark: arguments.options["dark"] != nil
+    ).svg
+}
+
+func learned(_ arguments: Arguments) throws {
+    guard let path = arguments.options["learned"] else { throw Usage("learned needs --learned FILE") }
+    guard FileManager.default.fileExists(atPath: path) || arguments.words.first == "import" else {
+        throw KeyboardLMError("\(path): no such file; nothing was learned there")
+    }
+    let words = try LearnedWords(path: path)
+    defer { words.close() }
+    let rest = Array(arguments.words.dropFirst())
+    switch (arguments.words.first, rest.count) {
+    case ("list", 0):
+        for word in words.words { print(word) }
+    case ("forget", 1):
+        guard try words.forget(rest[0]) else { throw KeyboardLMError("\(rest[0]): not learned") }
+    case ("export", 0): print(try words.archive(), terminator: "")
+    case ("import", 1):
+        guard let archive = try? String(contentsOfFile: rest[0], encoding: .utf8) else {
+            throw KeyboardLMError("\(rest[0]): cannot be read; name what export has written")
+        }
+        try words.add(archive)
+    case ("clear", 0): try words.clear()
+    default: throw Usage("learned list | forget WORD | export | import ARCHIVE | clear; see keyboard-lm-swift --help")
+    }
+    for warning in words.warnings { FileHandle.standardError.write(Data("warning: \(warning)\n".utf8)) }
 }
 
 func suggestAlone(_ text: String, _ arguments: Arguments) throws {

@@ -4,7 +4,7 @@ import Testing
 
 /// Damaged files of words: each is one error, never a trap.
 struct DamageTests {
-    private static func damaged(_ content: [UInt8], _ numbers: inout SplitMix) -> [UInt8] {
+    static func damaged(_ content: [UInt8], _ numbers: inout SplitMix) -> [UInt8] {
         var found = content
         let place = Int.random(in: 0..<content.count, using: &numbers)
         switch Int.random(in: 0..<4, using: &numbers) {

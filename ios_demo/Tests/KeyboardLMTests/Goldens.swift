@@ -32,13 +32,13 @@ struct Law {
     }
 
     /// Where two values of JSON differ; nil where they do not.
-    static func difference(_ expected: Any, _ given: Any) -> String? {
+    static func difference(_ expected: Any, _ given: Any, relative: Double = 1e-5) -> String? {
         switch (expected, given) {
         case (is NSNull, is NSNull): return nil
         case (let one as [Any], let other as [Any]):
             if one.count != other.count { return ": \(other.count) for \(one.count): \(other) for \(one)" }
             for place in one.indices {
-                if let found = difference(one[place], other[place]) { return "[\(place)]\(found)" }
+                if let found = difference(one[place], other[place], relative: relative) { return "[\(place)]\(found)" }
             }
             return nil
         case (let one as String, let other as CodePoints): return CodePoints(one) == other ? nil : ": \(other) for \(one)"
@@ -46,7 +46,7 @@ struct Law {
             return CodePoints(one) == CodePoints(other) ? nil : ": \(other) for \(one)"
         case (let one as NSNumber, let other as NSNumber):
             let (a, b) = (one.doubleValue, other.doubleValue)
-            return abs(a - b) <= max(1e-5 * max(abs(a), abs(b)), 1e-9) ? nil : ": \(b) for \(a)"
+            return abs(a - b) <= max(relative * max(abs(a), abs(b)), 1e-9) ? nil : ": \(b) for \(a)"
         default: return ": \(given) for \(expected)"
         }
     }
@@ -67,4 +67,18 @@ extension Law {
 /// A folder of the repository.
 func repositoryFolder(_ path: String) -> URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../..").appending(path: path)
+}
+
+/// A text as Python's `json.dumps` writes it.
+func quotedAsPython(_ text: CodePoints) -> String {
+    let named: [UInt16: String] = [
+        0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r", 0x22: "\\\"", 0x5C: "\\\\",
+    ]
+    let escaped = text.string.utf16.map { unit in
+        if let name = named[unit] { return name }
+        if (0x20..<0x7F).contains(unit) { return String(decoding: [unit], as: UTF16.self) }
+        let digits = String(unit, radix: 16)
+        return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }
+    return "\"\(escaped.joined())\""
 }

@@ -15,6 +15,7 @@ final class FakeHost: HostField {
     var identifier = "first"
     var isPrivate = false
     var mayCorrect = true
+    var mayCapitalise = true
     var selected: String?
     private var old: String?
 
@@ -67,6 +68,24 @@ struct KeyboardControllerTests {
     @Test func lettersArriveWithTheCapitalsOfSentences() {
         type("hello there. how are you")
         #expect(host.text == "Hello there. How are you")
+    }
+
+    @Test func aFieldThatWantsNoCapitalsGetsNone() {
+        host.mayCapitalise = false
+        type("hello there. how")
+        #expect(host.text == "hello there. how")
+    }
+
+    @Test func theCursorMovesByCharactersAsFarAsThereAreAny() {
+        type("Hello")
+        keyboard.moveCursor(by: -2)
+        type("p")
+        #expect(host.text == "Helplo" && keyboard.text == "Helplo", "\(keyboard.text)")
+        keyboard.moveCursor(by: 9)
+        type("!")
+        #expect(host.text == "Helplo!")
+        keyboard.moveCursor(by: -99)
+        #expect(host.cursor == 0)
     }
 
     @Test func twoSpacesEndASentenceAndBackspaceTakesThatBack() {
@@ -205,6 +224,71 @@ struct KeyboardControllerTests {
         #expect(host.text == others[0] + " ")
     }
 
+    @Test func whatWasLearnedIsListedForgottenTypedAndErased() async throws {
+        let keyboard = try await opened()
+        for character in "meet them today. bring them. ok " { keyboard.press(String(character)) }
+        let first = try #require(try await keyboard.learnedWords().first)
+        let fieldBefore = host.text
+        try await keyboard.typeLearned()
+        let typed = String(host.text.dropFirst(fieldBefore.count))
+        let copy = try LearnedWords(path: nil)
+        try copy.add(typed)
+        #expect(copy.words.contains(first))
+        #expect(try copy.forget(first) && !copy.words.contains(first))
+        #expect(throws: KeyboardLMError.self) { try copy.add("no archive") }
+        try await keyboard.forget(first)
+        #expect(try await !keyboard.learnedWords().contains(first))
+        try await keyboard.eraseLearned()
+        #expect(try await keyboard.learnedWords().isEmpty)
+        (host.text, host.cursor, host.identifier) = ("", 0, "second")
+        keyboard.hostChanged()
+        #expect(try await keyboard.learnedWords().isEmpty)  // of what was typed into the field as JSON, nothing
+    }
+
+    @Test func aKeyboardWithoutAnEngineHasLearnedNothingAndSaysSo() async {
+        await #expect(throws: KeyboardLMError.self) { try await keyboard.learnedWords() }
+    }
+
+    @Test func aFolderOfAnotherModelsFilesStillGivesWordsAndSaysWhatIsWrong() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "foreign-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let bundled = repositoryFolder("keyboard_lm/bundled")
+        for name in ["config.json", "checkpoint.json", "tokenizer.model", "proper_nouns.txt"] {
+            try FileManager.default.copyItem(at: bundled.appending(path: name), to: folder.appending(path: name))
+        }
+        try Data("not the weights".utf8).write(to: folder.appending(path: "model.safetensors"))
+        let files = KeyboardFiles(model: folder, words: repositoryFolder("ios_demo/Model"))
+        let keyboard = KeyboardController(host: host, editor: EditorOptions(), queue: EngineQueue(), mostWaitMs: 20_000) {
+            try EngineQueue.Opened(files, options: SessionOptions())
+        }
+        while keyboard.problem == nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(keyboard.problem?.contains("damaged, or of another model") == true)
+        for letter in ["t", "e", "h"] { keyboard.press(letter) }
+        for _ in 0..<2000 where keyboard.bar.slots.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(host.text == "Teh" && !keyboard.bar.slots.isEmpty)
+    }
+
+    @Test func whatCannotBeWrittenDownIsSaidAndTheKeyboardGoesOn() async throws {
+        let toy = try ToyKeyboard(), network = toy.network
+        let path = FileManager.default.temporaryDirectory.appending(path: "full-\(UUID().uuidString).db").path
+        let queue = EngineQueue()
+        let keyboard = KeyboardController(host: host, editor: EditorOptions(), queue: queue, mostWaitMs: 20_000) {
+            let toy = try ToyKeyboard(), store = try PersonalStore(path: path, knows: toy.parts.language.lexicon.isKnown)
+            return EngineQueue.Opened(
+                try Suggester(network(), toy.parts, personal: store), store, cost: .free, editor: toy.pack.editor)
+        }
+        keyboard.hostChanged()
+        while keyboard.statistics.barMs.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        let other = try Database(path: path, busyTimeoutMs: 2000)  // another program that does not let go of the file
+        _ = try other.run("BEGIN IMMEDIATE")
+        defer { other.close() }
+        for character in "meet you. " { keyboard.press(String(character)) }
+        for _ in 0..<2000 where keyboard.problem == nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(keyboard.problem?.hasPrefix("not learned: ") == true, "\(keyboard.problem ?? "none")")
+        #expect(host.text == "Meet you. ")
+    }
+
     @Test func aPrivateFieldGetsNoBar() async throws {
         host.text = "I am "
         host.cursor = 5
@@ -233,5 +317,7 @@ struct KeyboardControllerTests {
         #expect(geometry.key(at: Tap(x: -3, y: 1.5)).label == "a")  // a gap beside the row
         #expect(geometry.key(at: Tap(x: 5, y: 9)).label == "space")
         #expect(geometry.keys.count == 26 + 6)
+        let symbols = KeyGeometry(layout, page: .symbols)
+        #expect(symbols.keys.contains { $0.action == .learned } && !symbols.keys.contains { $0.action == .shift })
     }
 }

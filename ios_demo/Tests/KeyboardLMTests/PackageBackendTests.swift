@@ -91,6 +91,7 @@ struct PackageBackendTests {
         #expect(choice.fieldStarted())
         #expect(throws: KeyboardLMError.self) { try choice.prefill([1, 2]) }
         #expect(!choice.isChangedOver && choice.length == 0)
+        #expect(choice.problem == "Core ML has failed, the processor goes on: it does not run")
         #expect(try choice.prefill([1, 2]) == plain.prefill([1, 2]))
         #expect(!choice.fieldStarted())
     }
@@ -109,10 +110,67 @@ struct PackageBackendTests {
         #expect(first.fieldStarted())
         _ = try first.prefill([1])  // and here the process ends
         #expect(sentinel.isTripped)
-        #expect(!choice("1").0.fieldStarted())
+        let (next, _) = choice("1")
+        #expect(!next.fieldStarted() && next.problem?.contains("Core ML is off") == true)
         let (updated, _) = choice("2")
         #expect(updated.fieldStarted())
         for _ in 0..<100 { _ = try updated.prefill([1]) }
         #expect(choice("2").0.fieldStarted())  // a hundred calls: trusted, the file is gone
+    }
+
+    /// A package that says nothing and remembers what it was asked, as `tests/golden/model_laws.py` has it.
+    private final class Recorder: FunctionRunner {
+        var calls: [[String: Any]] = []
+        let rope: [Float], numSlots: Int, vocabularySize: Int
+
+        init(_ config: ModelConfig, numSlots: Int) {
+            (rope, self.numSlots) = (PackageBackend.ropeRows(config, numSlots), numSlots)
+            vocabularySize = config.vocabularySize
+        }
+
+        func run(_ function: String, _ inputs: FunctionInputs) throws -> [Float] {
+            let width = rope.count / numSlots, numTokens = inputs.tokenIDs.count
+            let turned = (0..<numTokens).map { (token: Int) -> Int in
+                let given = inputs.rope[token * width..<(token + 1) * width]
+                return (0..<numSlots).first { rope[$0 * width..<($0 + 1) * width].elementsEqual(given) } ?? -1
+            }
+            let seen: [UInt8] = inputs.mask.map { $0 == 0 ? 1 : 0 }
+            var call: [String: Any] = ["function": function, "position": Int(inputs.position), "turned_as": turned]
+            call["ids"] = inputs.tokenIDs.map { Int($0) }
+            call["seen"] = sha256(seen)
+            call["row"] = NSNull()
+            if let row = inputs.row { call["row"] = row.map { Int($0) } }
+            calls.append(call)
+            return [Float](repeating: 0, count: (inputs.row == nil ? numTokens : 1) * vocabularySize)
+        }
+    }
+
+    @Test func aPackageIsAskedAsPythonAsksIt() throws {
+        let law = try Law("runner"), config = toy.config
+        let functions = try #require(law.cases[0]["functions"] as? [[Any]])
+        let entries = functions.map {
+            Contract.Entry(name: $0[0] as? String ?? "", numTokens: $0[1] as? Int ?? 0, isPrefill: $0[2] as? Bool ?? false)
+        }
+        let contract = try Contract(entries: entries, numSlots: try #require(law.cases[0]["slots"] as? Int))
+        let recorder = Recorder(config, numSlots: contract.numSlots), backend = PackageBackend(recorder, contract, config)
+        try law.check({ $0["do"] != nil }) { asked in
+            let ids = asked["ids"] as? [Int] ?? []
+            recorder.calls = []
+            switch asked["do"] as? String {
+            case "prefill": _ = try backend.prefill(ids)
+            case "decode": _ = try backend.decode(ids)
+            case "score_tree": _ = try backend.scoreTree(ids, parents: asked["parents"] as? [Int] ?? [])
+            default: backend.rewind(asked["length"] as? Int ?? 0)
+            }
+            var differences: [String] = []
+            for (call, said) in zip(recorder.calls, asked["calls"] as? [[String: Any]] ?? []) {
+                for (name, given) in call {
+                    if let found = Law.difference(said[name] ?? NSNull(), given) { differences.append(name + found) }
+                }
+            }
+            #expect(differences.isEmpty, "\(differences.prefix(3))")
+            #expect(recorder.calls.count == (asked["calls"] as? [Any])?.count)
+            return ["length": backend.length]
+        }
     }
 }

@@ -40,7 +40,7 @@ struct SearchTests {
             let first = Law.text(asked, "first")
             let span = first.isEmpty ? pieces.group("") : pieces.starting(with: first)
             let rows = span.map { place in
-                let texts = "\(Self.quoted(pieces.keys[place])), \(Self.quoted(pieces.texts[place]))"
+                let texts = "\(quotedAsPython(pieces.keys[place])), \(quotedAsPython(pieces.texts[place]))"
                 return "[\(texts), \(pieces.ids[place]), \(pieces.mayBegin[place])]"
             }
             return ["num": span.count, "sha256": sha256(Array("[\(rows.joined(separator: ", "))]".utf8))]
@@ -76,17 +76,5 @@ struct SearchTests {
         case .scoreTree(let ids, let parents): return ["score_tree", ids, parents]
         case .rewind(let length): return ["rewind", length]
         }
-    }
-
-    // A text as Python's `json.dumps` writes it.
-    private static func quoted(_ text: CodePoints) -> String {
-        let escaped = text.string.utf16.map { unit in
-            switch unit {
-            case 0x22, 0x5C: return "\\" + String(decoding: [unit], as: UTF16.self)
-            case 0x20..<0x7F: return String(decoding: [unit], as: UTF16.self)
-            default: return "\\u" + String(repeating: "0", count: 4 - String(unit, radix: 16).count) + String(unit, radix: 16)
-            }
-        }
-        return "\"\(escaped.joined())\""
     }
 }

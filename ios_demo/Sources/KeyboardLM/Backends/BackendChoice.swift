@@ -39,6 +39,8 @@ package final class BackendChoice: Backend {
     private let sentinel: CrashSentinel?
     private var other: (any Backend)?  // loaded, and not failed
     private var usesOther = false
+    /// One line where the network that was loaded later is not used any more.
+    package private(set) var problem: String?
 
     package init(processor: any Backend, sentinel: CrashSentinel? = nil) {
         (self.processor, self.sentinel) = (processor, sentinel)
@@ -55,7 +57,11 @@ package final class BackendChoice: Backend {
 
     /// Changes over to what was offered; true where that is another network than before.
     package func fieldStarted() -> Bool {
-        guard other != nil, !usesOther, sentinel?.isTripped != true else { return false }
+        guard other != nil, !usesOther else { return false }
+        guard sentinel?.isTripped != true else {
+            problem = "Core ML is off: its first calls were not survived; it is tried again after an update"
+            return false
+        }
         usesOther = true
         return true
     }
@@ -87,6 +93,7 @@ package final class BackendChoice: Backend {
         } catch {
             sentinel?.end()
             (usesOther, self.other) = (false, nil)  // not again in this launch
+            problem = "Core ML has failed, the processor goes on: \(error)"
             processor.rewind(0)
             throw error
         }

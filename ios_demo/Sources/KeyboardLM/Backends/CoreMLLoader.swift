@@ -9,13 +9,22 @@
             let backend: PackageBackend
         }
 
-        /// - Parameter done: told on the loading queue; not at all where there is no package, or it cannot be loaded.
-        static func load(_ folder: URL, done: @escaping @Sendable (@escaping @Sendable () -> any Backend) -> Void) {
+        /// - Parameters:
+        ///   - failed: told on the loading queue, in one line, why a package that is there cannot be loaded.
+        ///   - done: told on the loading queue; not at all where there is no package, or it cannot be loaded.
+        static func load(
+            _ folder: URL, failed: @escaping @Sendable (String) -> Void,
+            done: @escaping @Sendable (@escaping @Sendable () -> any Backend) -> Void
+        ) {
             guard #available(iOS 18.0, macOS 15.0, *) else { return }
             DispatchQueue(label: "keyboard-lm.load", qos: .utility).async {
-                guard let backend = try? open(folder) else { return }
-                let loaded = Loaded(backend: backend)
-                done { loaded.backend }
+                do {
+                    guard let backend = try open(folder) else { return }
+                    let loaded = Loaded(backend: backend)
+                    done { loaded.backend }
+                } catch {
+                    failed("Core ML is not used: \(error)")
+                }
             }
         }
 
@@ -25,10 +34,17 @@
             let manifest = folder.appending(path: Contract.manifestFile)
             guard FileManager.default.fileExists(atPath: manifest.path) else { return nil }
             let config = try ModelConfig(file: folder.appending(path: "config.json")), contract = try Contract(manifest: manifest)
-            let name = URL(fileURLWithPath: contract.package).deletingPathExtension().lastPathComponent
-            let runner = CoreMLRunner(compiled: folder.appending(path: name + ".mlmodelc"), contract, config)
+            guard try contract.checkpoint == ModelIndex(folder: folder).digest else {
+                throw KeyboardLMError("\(manifest.path): a package of another model; export the model again")
+            }
+            let runner = CoreMLRunner(compiled: compiled(folder, contract), contract, config)
             for entry in contract.entries { try runner.load(entry.name) }
             return PackageBackend(runner, contract, config)
+        }
+
+        /// What Xcode has made of a bundle's package.
+        static func compiled(_ folder: URL, _ contract: Contract) -> URL {
+            folder.appending(path: URL(fileURLWithPath: contract.package).deletingPathExtension().lastPathComponent + ".mlmodelc")
         }
     }
 #endif

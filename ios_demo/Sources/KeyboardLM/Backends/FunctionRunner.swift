@@ -42,6 +42,8 @@ package struct Contract: Equatable, Sendable {
     package let numSlots: Int
     /// The package's name in its bundle.
     package let package: String
+    /// The digest of the model that it was made of.
+    package let checkpoint: String
 
     package static let manifestFile = "manifest.json"
 
@@ -53,17 +55,18 @@ package struct Contract: Equatable, Sendable {
         }
         let package: String
         let package_format: Int
+        let checkpoint_digest: String
         let num_slots: Int
         let functions: [Function]
     }
 
     /// - Throws: `KeyboardLMError` where there is no single-token function, or a number makes no sense.
-    package init(entries: [Entry], numSlots: Int, package: String = "keyboard-lm.mlpackage") throws {
+    package init(entries: [Entry], numSlots: Int, package: String = "keyboard-lm.mlpackage", checkpoint: String = "") throws {
         guard numSlots > 1, entries.allSatisfy({ $0.numTokens >= 1 && $0.numTokens <= numSlots }),
             entries.contains(where: { $0.numTokens == 1 })
         else { throw KeyboardLMError("the package's functions do not fit its \(numSlots) slots; export it again") }
         self.entries = entries.sorted { ($0.numTokens, $0.isPrefill ? 1 : 0) < ($1.numTokens, $1.isPrefill ? 1 : 0) }
-        (self.numSlots, self.package) = (numSlots, package)
+        (self.numSlots, self.package, self.checkpoint) = (numSlots, package, checkpoint)
     }
 
     /// Reads a bundle's `manifest.json`.
@@ -75,6 +78,6 @@ package struct Contract: Equatable, Sendable {
         }
         try self.init(
             entries: read.functions.map { Entry(name: $0.name, numTokens: $0.num_tokens, isPrefill: $0.is_prefill) },
-            numSlots: read.num_slots, package: read.package)
+            numSlots: read.num_slots, package: read.package, checkpoint: read.checkpoint_digest)
     }
 }

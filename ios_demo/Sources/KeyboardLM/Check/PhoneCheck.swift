@@ -36,11 +36,16 @@ public struct PhoneReport: Codable, Sendable {
     public var footprintsMB: [Double] = []
     public var processor: [Timing] = []
     public var coreML: [Timing] = []
+    /// Of each function of the package, how many operations are to run on which device.
+    public var devices: [String: [String: Int]] = [:]
     public var agreement: Agreement?
     public var endurance: Endurance?
     public var bar: [String] = []
     public var barMs = 0.0
+    /// What is wrong, a line each.
     public var problems: [String] = []
+    /// What was not asked, and why.
+    public var notes: [String] = []
 
     public var json: String {
         let encoder = JSONEncoder()
@@ -59,7 +64,7 @@ public enum PhoneCheck {
         report.system = ProcessInfo.processInfo.operatingSystemVersionString
         report.footprintsMB = [footprintMB()]
         for (folder, names) in [
-            (files.model, ["config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors", "manifest.json"]),
+            (files.model, ["config.json", "tokenizer.model", "proper_nouns.txt", "model.safetensors", "checkpoint.json", "manifest.json"]),
             (files.words, [Language.packFile, Language.lexiconFile]),
         ] {
             for name in names {
@@ -68,8 +73,9 @@ public enum PhoneCheck {
             }
         }
         do {
+            try ModelIndex(folder: files.model).check(reads: true)
             let begun = Turn.seconds()
-            let processor = try CPUBackend(folder: files.model)
+            let processor = try CPUBackend(checking: files.model)
             let session = try KeyboardEngine(files).session()
             report.loadMs = 1000 * (Turn.seconds() - begun)
             report.footprintsMB.append(footprintMB())
@@ -162,14 +168,20 @@ public enum PhoneCheck {
         #if canImport(CoreML)
             guard #available(iOS 18.0, macOS 15.0, *) else { return }
             guard let package = try CoreMLLoader.open(folder) else {
-                report.problems.append("no package in the app: Core ML was not checked")
+                report.notes.append("no package in the app: Core ML was not checked")
                 return
+            }
+            let contract = try Contract(manifest: folder.appending(path: Contract.manifestFile))
+            do {
+                report.devices = try ComputePlan.devices(CoreMLLoader.compiled(folder, contract))
+            } catch {
+                report.notes.append("Core ML does not say where it runs: \(error.localizedDescription)")
             }
             report.coreML = try timings(package, numCalls)
             report.agreement = try agreement(package, processor)
             report.endurance = endurance(package, numCalls: numEndured)
         #else
-            report.problems.append("no Core ML on this system: the processor's network was checked alone")
+            report.notes.append("no Core ML on this system: the processor's network was checked alone")
         #endif
     }
 

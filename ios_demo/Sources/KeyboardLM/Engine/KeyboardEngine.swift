@@ -47,9 +47,13 @@ public final class KeyboardEngine {
             throw KeyboardLMError("no layout '\(options.layout)'; choose one of: \(pack.layouts.keys.sorted().joined(separator: ", "))")
         }
         let language =
-            try files.emoji.map {
+            try files.emoji.map { file in
+                // One that is named has to be there; beside the words it may be missing.
+                guard FileManager.default.isReadableFile(atPath: file.path) else {
+                    throw KeyboardLMError("\(file.path): no file of emoji to be read; name an emoji.tsv, or none")
+                }
                 let lexicon = try Lexicon(file: files.words.appending(path: Language.lexiconFile))
-                return Language(pack, lexicon: lexicon, emoji: EmojiIndex(file: $0))
+                return Language(pack, lexicon: lexicon, emoji: EmojiIndex(file: file))
             } ?? Language(pack, folder: files.words)
         var how = SuggesterOptions()
         how.numSlots = options.numSlots
@@ -66,7 +70,7 @@ public final class KeyboardEngine {
 
     /// Opens a keyboard over the network of the files.
     public func session() throws -> Session {
-        let backend = try self.backend ?? CPUBackend(folder: files.model, threads: options.numThreads)
+        let backend = try self.backend ?? CPUBackend(checking: files.model, threads: options.numThreads)
         self.backend = backend
         let store = try PersonalStore(path: options.personal, knows: parts.language.lexicon.isKnown)
         return try session(backend, store)

@@ -23,7 +23,7 @@ public final class Predictor {
     /// - Throws: `KeyboardLMError` where a file is missing or damaged, or the parts do not belong together.
     public init(folder: URL, numSuggestions: Int = 3, threads: Int = 2) throws {
         tokenizer = try Tokenizer(folder: folder)
-        let backend = try CPUBackend(folder: folder, threads: threads)
+        let backend = try CPUBackend(checking: folder, threads: threads)
         boundaries = try Boundaries(backend, tokenizer, maxNodes: SearchOptions().maxNodes)
         self.numSuggestions = numSuggestions
     }

@@ -33,7 +33,8 @@ package final class EngineQueue: @unchecked Sendable {
     /// What opening has come to, for the main thread.
     package struct State: Sendable {
         package let problem: String?
-        /// The words that get a capital when they are finished, without those whose capital was taken back; nil for no engine.
+        /// The words that get a capital when they are finished, without those whose capital was taken back; nil for no engine, or
+        /// none that was opened anew.
         package let capitalWords: Set<CodePoints>?
     }
 
@@ -41,7 +42,9 @@ package final class EngineQueue: @unchecked Sendable {
     private let condition = NSCondition()
     private var newest = 0  // guarded by `condition`
     private var finished: (ticket: Int, answer: Answer)?  // guarded by `condition`
-    private var opened: Opened?  // touched on `queue` alone
+    private var opened: Opened?  // touched on `queue` alone, as the next two
+    private var tell: (@Sendable (State) -> Void)?
+    private var told: String?
 
     package init() {}
 
@@ -50,8 +53,9 @@ package final class EngineQueue: @unchecked Sendable {
         queue.async {
             do {
                 let opened = try self.opened ?? make()
-                if self.opened == nil { self.loadPackage(opened) }
-                self.opened = opened
+                let isNew = self.opened == nil
+                (self.opened, self.tell) = (opened, done)
+                if isNew { self.loadPackage(opened) }
                 let kept = opened.editor.capitalWords.filter { !opened.store.isBlocked($0, TextForm.capitalise($0)) }
                 done(State(problem: opened.problem ?? opened.store.warnings.last, capitalWords: kept))
             } catch {
@@ -70,10 +74,17 @@ package final class EngineQueue: @unchecked Sendable {
     private func loadPackage(_ opened: Opened) {
         #if canImport(CoreML)
             guard opened.choice != nil, let package = opened.package else { return }
-            CoreMLLoader.load(package) { backend in
+            CoreMLLoader.load(package, failed: { problem in self.queue.async { self.tell(problem) } }) { backend in
                 self.queue.async { self.opened?.choice?.offer(backend()) }
             }
         #endif
+    }
+
+    // What has gone wrong since the engine was opened: a disk that is full, a network that has failed.
+    private func tell(_ problem: String?) {
+        guard let problem, problem != told else { return }
+        told = problem
+        tell?(State(problem: problem, capitalWords: nil))
     }
 
     /// Answers with the bar for a field, on some thread; not at all where a newer request has come meanwhile.
@@ -93,6 +104,7 @@ package final class EngineQueue: @unchecked Sendable {
                 self.condition.broadcast()
             }
             done(answer)
+            if let problem = opened.choice?.problem { self.tell(problem) }
         }
         return ticket
     }
@@ -114,6 +126,7 @@ package final class EngineQueue: @unchecked Sendable {
         queue.async {
             guard let opened = self.opened else { return }
             for word in words { opened.store.learn(word, opened.suggester.form) }
+            if let warning = opened.store.warnings.last { self.tell(warning) }
         }
     }
 
@@ -122,6 +135,21 @@ package final class EngineQueue: @unchecked Sendable {
         queue.async {
             guard let store = self.opened?.store, store.shortcuts.text(undone.literal) == nil else { return }
             store.block(undone.literal, undone.corrected)
+        }
+    }
+
+    /// Asks, or tells, the store something when its turn comes.
+    ///
+    /// - Throws: what `ask` throws; `KeyboardLMError` where there is no engine, and so no store.
+    package func personal<Value: Sendable>(_ ask: @escaping @Sendable (PersonalStore) throws -> Value) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async {
+                continuation.resume(
+                    with: Result {
+                        guard let store = self.opened?.store else { throw KeyboardLMError("nothing is learned here: there is no engine") }
+                        return try ask(store)
+                    })
+            }
         }
     }
 
@@ -153,7 +181,7 @@ extension EngineQueue.Opened {
         var problem: String?
         var choice: BackendChoice?
         do {
-            let processor = try CPUBackend(folder: files.model, threads: options.numThreads)
+            let processor = try CPUBackend(checking: files.model, threads: options.numThreads)
             let sentinel = options.personal.map {
                 CrashSentinel(
                     file: URL(fileURLWithPath: $0).deletingLastPathComponent().appending(path: "first-calls"),

@@ -14,6 +14,8 @@ public protocol HostField: AnyObject {
     var isPrivate: Bool { get }
     /// Whether the field wants words to be corrected.
     var mayCorrect: Bool { get }
+    /// Whether the field wants its sentences to begin with capitals.
+    var mayCapitalise: Bool { get }
 
     func insert(_ text: String)
     /// Deletes the character before the cursor, as the reader sees characters, or the selection.

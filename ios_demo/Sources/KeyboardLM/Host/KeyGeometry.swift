@@ -1,6 +1,6 @@
 /// The keys of a page, where they are, and which one a touch belongs to.
 public struct KeyGeometry: Sendable {
-    public enum Action: Equatable, Sendable { case type(String), shift, backspace, page, nextKeyboard, send }
+    public enum Action: Equatable, Sendable { case type(String), shift, backspace, page, learned, nextKeyboard, send }
     public enum Page: Sendable { case letters, symbols }
 
     public struct Key: Sendable {
@@ -36,7 +36,7 @@ public struct KeyGeometry: Sendable {
         func add(_ action: Action, _ label: String, _ left: Double, _ right: Double, _ top: Double, place: Bool = false) {
             keys.append(Key(action: action, label: label, left: left, right: right, top: top, hasPlace: place))
         }
-        if start >= 1 { add(.shift, "shift", 0, start - 0.1, last) }
+        if start >= 1 { page == .letters ? add(.shift, "shift", 0, start - 0.1, last) : add(.learned, "words", 0, start - 0.1, last) }
         add(.backspace, "delete", end + 0.1, max(columns, end + 1), last)
         let (left, right) = (layout.spaceLeft, layout.spaceLeft + layout.spaceWidth)
         let middle = showsGlobe ? left / 2 : left

@@ -15,9 +15,7 @@ public final class KeyboardController {
         public var revision = -1
 
         /// The words as the bar writes them: what was typed stands in quotes.
-        public var words: [String] {
-            slots.map { $0.kind == .literal ? "\u{201C}\($0.text)\u{201D}" : $0.text.string }
-        }
+        public var words: [String] { slots.map(\.written) }
     }
 
     public private(set) var bar = Bar()
@@ -35,6 +33,7 @@ public final class KeyboardController {
     private let queue: EngineQueue
     private let mostWaitMs: Double
     private var capitalWords: Set<CodePoints>
+    private let sentenceCapitals: Bool
     private var hasEngine = false
     private var shown = Answer(revision: -1)
     private var ticket = 0
@@ -70,7 +69,7 @@ public final class KeyboardController {
     ) {
         (self.host, self.queue, self.mostWaitMs) = (host, queue, mostWaitMs)
         self.editor = Editor(options: editor)
-        capitalWords = editor.capitalWords
+        (capitalWords, sentenceCapitals) = (editor.capitalWords, editor.sentenceCapitals)
         guard let open else { return }
         queue.open(open) { state in
             Task { @MainActor [weak self] in self?.opened(state) }
@@ -117,6 +116,18 @@ public final class KeyboardController {
         }
     }
 
+    /// Moves the cursor by so many characters, as far as the host shows any.
+    public func moveCursor(by steps: Int) {
+        let passed = steps < 0 ? (host.before ?? "").suffix(-steps) : (host.after ?? "").prefix(steps)
+        guard !passed.isEmpty else { return }
+        let sign = steps < 0 ? -1 : 1, place = editor.cursor + sign * CodePoints(String(passed)).count
+        isEditing = true
+        host.move(by: sign * passed.utf16.count)
+        isEditing = false
+        guard (0...editor.text.count).contains(place) else { return hostChanged() }
+        settle(editor.apply(.cursorMoved(place)), isElsewhere: true)  // said by us: nothing that a host says late
+    }
+
     public func pressShift(twice: Bool = false) {
         send(.shiftPressed(lock: twice))
     }
@@ -140,6 +151,7 @@ public final class KeyboardController {
         if host.identifier != identifier {
             identifier = host.identifier
             (isSuspect, isLate, history) = (false, false, [])
+            editor.options.sentenceCapitals = sentenceCapitals && host.mayCapitalise
             queue.fieldStarted()
             settle(editor.apply(.fieldStarted(CodePoints(host.before ?? ""), isPrivate: host.isPrivate)), isElsewhere: true)
             return
@@ -168,6 +180,34 @@ public final class KeyboardController {
         queue.sleep()
     }
 
+    /// The words that were learned, those used most first.
+    public func learnedWords() async throws -> [String] {
+        try await queue.personal { $0.heaviestWords().map(\.string) }
+    }
+
+    /// Forgets a word and what followed it.
+    public func forget(_ word: String) async throws {
+        _ = try await queue.personal { try $0.forget(CodePoints(word)) }
+        revision += 1  // the bar that is there may hold it
+        ask()
+    }
+
+    /// Forgets all that was learned.
+    public func eraseLearned() async throws {
+        try await queue.personal { try $0.clear() }
+        revision += 1
+        ask()
+    }
+
+    /// Types all that was learned into the field, as JSON lines; nothing is learned from that.
+    public func typeLearned() async throws {
+        let archive = try await queue.personal { try $0.archive() }
+        isEditing = true
+        host.insert(archive)
+        isEditing = false
+        hostChanged()
+    }
+
     private var mayCorrect: Bool { host.mayCorrect && !isSuspect }
 
     // What the end of a word that is typed now would change; the word's bar is waited for, but not for long.
@@ -188,6 +228,7 @@ public final class KeyboardController {
     private func send(_ event: Event, others: Answer? = nil) {
         if identifier == nil { hostChanged() }
         editor.options.capitalWords = mayCorrect ? capitalWords : []
+        editor.options.sentenceCapitals = sentenceCapitals && host.mayCapitalise
         let before = editor.before, after = editor.text.suffix(from: editor.cursor)
         history = history.suffix(Self.numRemembered - 1) + [before]
         let edit = editor.apply(event)

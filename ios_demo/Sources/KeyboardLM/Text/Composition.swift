@@ -73,8 +73,9 @@ package struct Composition {
         return whole == 0 ? nil : whole
     }
 
-    // Hangul by arithmetic: Foundation leaves a syllable of two letters and a third apart.
+    // Hangul by arithmetic, and a vowel of Kannada: Foundation leaves a pair and a third apart where they are one.
     private static func syllable(_ first: UInt32, _ second: UInt32) -> UInt32? {
+        if first == 0x0CCA, second == 0x0CD5 { return 0x0CCB }
         if (0x1100...0x1112).contains(first), (0x1161...0x1175).contains(second) {
             return 0xAC00 + ((first - 0x1100) * 21 + second - 0x1161) * 28
         }

@@ -223,8 +223,9 @@ package final class TextForm {
 
     /// Returns whether every character may stand inside a word, an apostrophe or a decimal point included.
     package static func isWordPart(_ text: CodePoints) -> Bool {
-        !text.isEmpty
-            && text.values.allSatisfy { CharacterClass.isWord($0) || $0 == 0x27 || $0 == 0x2E || $0 == 0x2C || $0 == 0x3A }
+        guard !text.isEmpty else { return false }
+        func mayStand(_ c: UInt32) -> Bool { CharacterClass.isWord(c) || c == 0x27 || c == 0x2E || c == 0x2C || c == 0x3A }
+        return text.values.allSatisfy(mayStand) || text.values.allSatisfy(CharacterClass.isAlpha)  // U+2E2F is a letter
     }
 
     /// Splits a form token into the mark before it, the token, and the mark after it.

@@ -5,7 +5,7 @@ package enum TypingRules {
 
     /// Whether a character is one that words are made of, whatever is beside it.
     package static func isWordCharacter(_ c: UInt32) -> Bool {
-        !isApostrophe(c) && !isNumberMark(c) && CharacterClass.isWord(c)
+        !isApostrophe(c) && !isNumberMark(c) && (CharacterClass.isWord(c) || CharacterClass.isAlpha(c))
     }
 
     /// Where the word around a cursor begins and ends; empty between words and in front of one.

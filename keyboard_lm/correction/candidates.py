@@ -358,8 +358,10 @@ class CandidateSearch:
         frequencies = lexicon.frequencies.take(entries)
         best = (-(logs + self._promise_of.take(frequencies))).argsort(kind="stable")[: self.options.num_words]
         log_frequencies = self._log_of.take(frequencies.take(best)).tolist()
-        columns = entries.take(best).tolist(), logs.take(best).tolist(), log_frequencies
-        return [Candidate(entry, lexicon.text(entry), *rest) for entry, *rest in zip(*columns, strict=True)]
+        numbers = entries.take(best).tolist()
+        columns = numbers, map(lexicon.text, numbers), logs.take(best).tolist(), log_frequencies
+        new = tuple.__new__  # a third of the time of the class, for two dozen words a letter
+        return [new(Candidate, row) for row in zip(*columns, strict=True)]
 
 
 def _numbered(firsts: NDArray[np.int32], beam: _Beam) -> tuple[NDArray[np.intp], Logs, NDArray[np.int32]]:

@@ -25,12 +25,14 @@ class Known:
         context_ids: the context.
         probabilities: the next piece's, by continuation.
         arranged: the same for some pieces in their order, by those, continuation and whether a word begins there.
+        words: the most probable words after a continuation, by that and how many were wanted, once looked for.
     """
 
     def __init__(self, context_ids: Path, first: Probabilities) -> None:
         self.context_ids = context_ids
         self.probabilities: dict[Path, Probabilities] = {(): first}
         self.arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
+        self.words: dict[tuple[Path, int], list[tuple[str, float]]] = {}
 
     def num_bytes(self) -> int:
         """Return the size of all of it."""
@@ -77,6 +79,9 @@ class Boundary:
     """The boundary after a context, for one turn: what is known there, and more if the turn has room for a call.
 
     Made by `ContextCache.at`. Continuations are scored behind the cached context and change nothing in it.
+
+    Attributes:
+        words_after: see `Known.words`; kept from one keystroke to the next.
     """
 
     def __init__(self, cache: ContextCache, known: Known, turn: Turn) -> None:
@@ -86,6 +91,7 @@ class Boundary:
         self._end_id = cache.words.end_id
         self._known = known.probabilities
         self._arranged = known.arranged
+        self.words_after = known.words
 
     def probabilities(self, path: Path = ()) -> Probabilities:
         """Return the next piece's probabilities after the context and `path`, which `expand` has seen.

@@ -84,17 +84,21 @@ def continuation(
     if not boundary.is_known(path) and (len(path) > max_nodes or not boundary.expand([path])):
         return None
     if table.shows_ends:  # words of one piece: no further call
-        return _of_one_piece(table.ends, boundary.arranged(table.ends, path), num_words, least)
+        words = boundary.words_after.get((path, num_words))
+        if words is None:
+            given = boundary.arranged(table.ends, path)  # (N,)
+            if float(given.max()) * table.ends.largest_group < least:
+                return []
+            words = boundary.words_after[path, num_words] = _of_one_piece(table.ends, given, num_words)
+        return words
     room = max_nodes - len(path)  # each call is about the path's pieces as well
     options = SearchOptions(max_rounds=min(room, 1), max_nodes=max(room, 1))
     found = find_words(table, _Continued(boundary, path), "", num_words, options)
     return [(word.text, word.probability) for word in found.words]
 
 
-def _of_one_piece(ends: PieceSet, given: Probabilities, num_words: int, least: float) -> list[tuple[str, float]]:
+def _of_one_piece(ends: PieceSet, given: Probabilities, num_words: int) -> list[tuple[str, float]]:
     # As `find_words` does without a prefix and without a call.
-    if float(given.max()) * ends.largest_group < least:
-        return []
     given = given.astype(np.float64)  # (N,)
     masses = np.add.reduceat(given, ends.group_starts) * ends.group_is_word  # (G,)
     groups = best_places(masses, num_words)

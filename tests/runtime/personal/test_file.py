@@ -282,3 +282,20 @@ def test_folders_that_are_missing_are_made_and_are_the_owners_alone(tmp_path: Pa
     assert mode(tmp_path / "a" / "b") == 0o700
     with open_store(tmp_path / "a" / "b" / "personal.db") as store:
         assert store.is_known("see")
+
+
+def test_no_export_takes_the_place_of_a_personal_file(path: Path) -> None:
+    with open_store(path) as store:
+        store.learn(["see"])
+        other = path.with_name("other.db")
+        with open_store(other) as another:
+            another.learn(["you"])
+            for target in (path, other, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                with pytest.raises(PersonalStoreError, match="holds what a keyboard has learned"):
+                    store.export(target)
+            assert another.is_known("you")
+        assert store.is_known("see")
+        for content in (b"", b"SQLite", b"an older export"):
+            (target := path.with_name("all.jsonl")).write_bytes(content)
+            store.export(target)
+            assert b"keyboard-lm personal store" in target.read_bytes()

@@ -218,7 +218,7 @@ class Http:
         turn = _Turn(work)
         retry_ms = service.turns.ask(turn)
         if retry_ms is not None:
-            service.metrics.refused.inc()
+            service.metrics.num_refused += 1
             raise ServeError("busy", "the service is overloaded; try again later", retry_ms)
         try:
             answer: Answer = await turn.done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from types import FrameType
 
@@ -9,6 +10,7 @@ import uvicorn
 
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.serve.app import create_app
+from keyboard_lm.serve.frames import Frames
 from keyboard_lm.serve.service import Service
 
 _FOR_SOCKETS = 0.3  # of the time to end: one whose client reads nothing never closes by itself
@@ -32,12 +34,28 @@ def run(service: Service, host: str, port: int) -> None:
     Raises:
         KeyboardLMError: the address cannot be listened on.
     """
+    # uvicorn tells of tracebacks, whose last line may quote what was typed; what went wrong is logged by the app.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    server = _Server(server_config(service, host, port), service)
+    # What has been loaded stays until the end: a collection that looked at all of it would be a pause of 10 ms.
+    gc.collect()
+    gc.freeze()
+    try:
+        server.run()
+    except SystemExit:
+        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host") from None
+    if not server.started and not service.is_ending:
+        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host")
+
+
+def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
+    """Return how uvicorn serves a service."""
     limits = service.limits
-    config = uvicorn.Config(
+    return uvicorn.Config(
         create_app(service),
         host=host,
         port=port,
-        ws="websockets-sansio",
+        ws=Frames,
         ws_max_size=limits.frame_bytes,
         ws_per_message_deflate=False,  # 64 KB a connection and more, for messages of a few hundred bytes
         lifespan="off",
@@ -51,12 +69,3 @@ def run(service: Service, host: str, port: int) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, round(_FOR_SOCKETS * limits.close_s)),
     )
-    # uvicorn tells of tracebacks, whose last line may quote what was typed; what went wrong is logged by the app.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    server = _Server(config, service)
-    try:
-        server.run()
-    except SystemExit:
-        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host") from None
-    if not server.started and not service.is_ending:
-        raise KeyboardLMError(f"{host}:{port}: cannot be listened on; choose another --port or --host")

@@ -162,11 +162,11 @@ class Service:
             most = self.limits.sessions_per_user
             raise ServeError("too_many_sessions", f"this user has {most} sessions already; close one", 5 * _RETRY_MS)
         self._by_subject[subject] += 1
-        self.metrics.sessions.inc()
+        self.metrics.num_sessions += 1
         try:
             yield
         finally:
-            self.metrics.sessions.dec()
+            self.metrics.num_sessions -= 1
             self._by_subject[subject] -= 1
             if not self._by_subject[subject]:
                 del self._by_subject[subject]

@@ -1,4 +1,8 @@
-"""A socket session: events in, each edit at once, the bar of the newest revision when it is ready."""
+"""A socket session: events in, each edit at once, the bar of the newest revision when it is ready.
+
+A session is a coroutine that reads message after message, as ASGI wants it. Where the server offers the short way
+(`keyboard_lm.serve.frames`) an event that finds it waiting is taken where it arrives, and answered from there.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from keyboard_lm import __version__
 from keyboard_lm.serve import messages as wire
 from keyboard_lm.serve.errors import ServeError, bad_message
+from keyboard_lm.serve.frames import frames_of
 from keyboard_lm.serve.keyboards import Keyboard
 from keyboard_lm.serve.service import LOG, Service
 
@@ -34,6 +39,9 @@ class Connection:
         self._socket = websocket
         # Past Starlette's checks of the order of messages, which cost a key as much as its decoding.
         self._get, self._put = websocket._receive, websocket._send
+        self._frames = frames_of(websocket.scope)
+        self._task: asyncio.Task[Any] | None = None
+        self._is_reading = False  # and has taken all that came before
         self._token = token
         self._keyboard: Keyboard | None = None
         self._is_waiting = False  # for its turn
@@ -47,6 +55,7 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it or the service ends."""
         watch: asyncio.Task[None] | None = None
+        self._task = asyncio.current_task()
         try:
             await self._socket.accept()
             async with asyncio.timeout(self._service.limits.hello_s):
@@ -56,9 +65,11 @@ class Connection:
             with self._service.place(caller):
                 self._keyboard = Keyboard(self._service, caller, hello)
                 try:
-                    watch = asyncio.create_task(self._watch(asyncio.current_task()))
+                    watch = asyncio.create_task(self._watch())
                     await self._talk(self._keyboard, hello)
                 finally:
+                    if self._frames is not None:
+                        self._frames.give(None)
                     keyboard, self._keyboard = self._keyboard, None
                     keyboard.close()
         except ServeError as error:
@@ -72,8 +83,7 @@ class Connection:
         except (WebSocketDisconnect, ConnectionError):
             pass
         except Exception as error:
-            LOG.error("a session ended: %s", type(error).__name__)  # its message may hold what was typed
-            await self._fail(ServeError("internal", "a mistake of the service; connect again"))
+            await self._fail(_internal(error))
         finally:
             for task in (watch, self._sender):
                 if task is not None:
@@ -107,26 +117,62 @@ class Connection:
             )
         )  # fmt: skip
         self._ask()
+        if self._frames is not None:
+            self._frames.give(self._take)
         while True:
             message = await self._receive()
-            try:
-                if isinstance(message, wire.Hello):
-                    raise ServeError("bad_message", "one hello opens a session; close this socket and open another")
-                if isinstance(message, wire.LearningRequest):
-                    await self._send(keyboard.learned(message))
-                    continue
-                edit = keyboard.apply(message)
-                if edit is None:
-                    continue
-            except ServeError as error:
-                if error.close_code is not None:
-                    raise
-                service.metrics.count_error(error.code)
-                await self._send(error.message)
-                continue
-            service.metrics.events.inc()
-            await self._send(edit)
-            self._ask()
+            answer = self._answer_to(message, keyboard)
+            if answer is not None:
+                await self._send(answer)
+                if isinstance(answer, wire.EditMade):
+                    self._ask()
+
+    def _answer_to(self, message: wire.ClientMessage, keyboard: Keyboard) -> wire.ServiceMessage | None:
+        # What is sent at once.
+        try:
+            if isinstance(message, wire.Hello):
+                raise ServeError("bad_message", "one hello opens a session; close this socket and open another")
+            if isinstance(message, wire.LearningRequest):
+                return keyboard.learned(message)
+            edit = keyboard.apply(message)
+        except ServeError as error:
+            if error.close_code is not None:
+                raise
+            self._service.metrics.count_error(error.code)
+            return error.message
+        if edit is not None:
+            self._service.metrics.num_events += 1
+        return edit
+
+    def _take(self, content: bytes) -> bool:
+        # The short way of `_receive` and `_talk`; all that is not as usual is left to them.
+        keyboard, frames = self._keyboard, self._frames
+        if not self._is_reading or self._is_sending or keyboard is None or frames is None or self._ending is not None:
+            return False
+        if len(content) > self._service.limits.frame_bytes:
+            return False
+        try:
+            message: wire.ClientMessage = _DECODE(content)
+        except (msgspec.MsgspecError, ValueError):
+            return False
+        self._heard_at = self._service.clock()
+        try:
+            answer = self._answer_to(message, keyboard)
+        except ServeError as error:
+            self._end(error)
+        except Exception as error:
+            self._end(_internal(error))
+        else:
+            if answer is not None:
+                frames.write(_ENCODE(answer))
+                if isinstance(answer, wire.EditMade):
+                    self._ask()
+        return True
+
+    def _end(self, error: ServeError) -> None:
+        self._ending = error
+        if self._task is not None:
+            self._task.cancel()
 
     def _ask(self) -> None:
         # One turn at a time: what is newest by then is what is answered.
@@ -136,10 +182,14 @@ class Connection:
         if retry_ms is None:
             self._is_waiting, self._asked_at = True, self._service.clock()
         else:
-            self._service.metrics.refused.inc()
+            self._service.metrics.num_refused += 1
             self._offer(wire.Busy(self._keyboard.revision, retry_ms))
 
     def _offer(self, message: wire.Bar | wire.Busy) -> None:
+        frames = self._frames
+        if frames is not None and self._sender is None and not self._is_sending and frames.is_free:
+            frames.write(_ENCODE(message))  # nobody has taken the loop since it was the newest
+            return
         self._outgoing = message
         if self._sender is None:
             self._sender = asyncio.get_running_loop().create_task(self._send_newest())
@@ -165,7 +215,11 @@ class Connection:
             self._is_sending -= 1
 
     async def _receive(self) -> wire.ClientMessage:
-        frame = await self._get()
+        self._is_reading = True
+        try:
+            frame = await self._get()
+        finally:
+            self._is_reading = False
         if frame["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(frame.get("code") or 1005)
         now = self._service.clock()
@@ -183,17 +237,16 @@ class Connection:
             raise bad_message(error) from None
         return message
 
-    async def _watch(self, session: asyncio.Task[Any] | None) -> None:
+    async def _watch(self) -> None:
         # Ends a session that nobody uses, or whose client takes nothing.
         limits, clock = self._service.limits, self._service.clock
         while True:
             await asyncio.sleep(min(limits.idle_s, limits.send_s) / 4)
             if self._is_sending and clock() - self._sending_since > limits.send_s:
-                self._ending = ServeError("too_slow", "what was sent was not taken; connect again")
+                self._end(ServeError("too_slow", "what was sent was not taken; connect again"))
             elif clock() - self._heard_at > limits.idle_s:
-                self._ending = ServeError("idle", "nothing was typed for long; connect again")
-            if self._ending is not None and session is not None:
-                session.cancel()
+                self._end(ServeError("idle", "nothing was typed for long; connect again"))
+            if self._ending is not None:
                 return
 
     async def _fail(self, error: ServeError) -> None:
@@ -204,3 +257,8 @@ class Connection:
                 await self._socket.close(error.close_code or 1008, error.code)
         except (WebSocketDisconnect, RuntimeError, TimeoutError, ConnectionError):
             pass  # it has gone
+
+
+def _internal(error: Exception) -> ServeError:
+    LOG.error("a session ended: %s", type(error).__name__)  # its message may hold what was typed
+    return ServeError("internal", "a mistake of the service; connect again")

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 
 from keyboard_lm.keyboard.engine import Engine
-from keyboard_lm.serve.app import create_app
 from keyboard_lm.serve.limits import Limits
+from keyboard_lm.serve.run import server_config
 from keyboard_lm.serve.service import ServeOptions, Service
 
 
@@ -46,15 +46,15 @@ def start(engine: Engine) -> Iterator[Start]:
     """Start a service with some options; all end with the test."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def begin(options: ServeOptions | None = None, **limits: float) -> Running:
+    def begin(options: ServeOptions | None = None, short_way: bool = True, **limits: float) -> Running:
         chosen = Limits(**{"sessions_per_user": 500, **limits})  # type: ignore[arg-type]
         options = options or ServeOptions()
         service = Service(engine, ServeOptions(**{**vars(options), "limits": chosen}))
         listening = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            create_app(service), ws="websockets-sansio", ws_max_size=chosen.frame_bytes, ws_per_message_deflate=False,
-            lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5,
-        )  # fmt: skip
+        config = server_config(service, "127.0.0.1", 0)
+        config.timeout_graceful_shutdown = 5
+        if not short_way:
+            config.ws = "websockets-sansio"  # any server's socket
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -61,8 +61,11 @@ def _taken(event: wire.FieldEvent, shown: wire.Bar) -> wire.FieldEvent:
     return event
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_edits_and_bars_are_those_of_a_session_in_process(running: Running, sentences: list[str], seed: int) -> None:
+@pytest.mark.parametrize(("seed", "short_way"), [(0, True), (1, True), (0, False)])
+def test_edits_and_bars_are_those_of_a_session_in_process(
+    start: Start, sentences: list[str], seed: int, short_way: bool
+) -> None:
+    running = start(short_way=short_way)
     session = Session.on(Engine.open(num_threads=1))  # the service's belongs to the service's thread
     session.apply(events.FieldStarted())
     with RemoteKeyboard(running.socket, wire.Hello(learning="memory")) as keyboard:
@@ -261,8 +264,9 @@ def test_there_are_so_many_places(start: Start) -> None:
     kept.append(hello(running.socket))  # a place that was left is free again
 
 
-def test_a_client_that_sends_without_end_and_never_reads_holds_up_nobody(start: Start) -> None:
-    running = start(send_s=1.0)
+@pytest.mark.parametrize("short_way", [True, False])
+def test_a_client_that_sends_without_end_and_never_reads_holds_up_nobody(start: Start, short_way: bool) -> None:
+    running = start(send_s=1.0, short_way=short_way)
     flood = hello(running.socket)
     frames = [json.dumps({"type": "typed", "revision": number, "char": "a"}) for number in range(1, 2_000)]
     sender = threading.Thread(target=_flood, args=(flood, frames), daemon=True)

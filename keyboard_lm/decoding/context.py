@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,17 @@ class Known:
         self.probabilities: dict[Path, Probabilities] = {(): first}
         self.arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
         self.words: dict[tuple[Path, int], list[tuple[str, float]]] = {}
+        self._num_bytes = 0
+        self._num_counted = [0, 0]
 
     def num_bytes(self) -> int:
-        """Return the size of all of it."""
-        kept = (*self.probabilities.values(), *self.arranged.values())
-        return sum(values.nbytes for values in kept)
+        """Return the size of all of it; what was counted before is not looked at again, for nothing ever goes."""
+        for place, kept in enumerate((self.probabilities, self.arranged)):
+            new = len(kept) - self._num_counted[place]
+            if new:
+                self._num_bytes += sum(values.nbytes for values in islice(reversed(kept.values()), new))
+                self._num_counted[place] = len(kept)
+        return self._num_bytes
 
 
 class KnownBudget:

@@ -35,15 +35,18 @@ class Known:
         self.arranged: dict[tuple[PieceSet, Path, bool], Probabilities] = {}
         self.words: dict[tuple[Path, int], list[tuple[str, float]]] = {}
         self._num_bytes = 0
-        self._num_counted = [0, 0]
+        self._num_counted = (0, 0)  # of both
 
     def num_bytes(self) -> int:
         """Return the size of all of it; what was counted before is not looked at again, for nothing ever goes."""
-        for place, kept in enumerate((self.probabilities, self.arranged)):
-            new = len(kept) - self._num_counted[place]
-            if new:
-                self._num_bytes += sum(values.nbytes for values in islice(reversed(kept.values()), new))
-                self._num_counted[place] = len(kept)
+        counted = len(self.probabilities), len(self.arranged)
+        if counted != self._num_counted:
+            new = [num - before for num, before in zip(counted, self._num_counted, strict=True)]
+            for values in islice(reversed(self.probabilities.values()), new[0]):
+                self._num_bytes += values.nbytes
+            for values in islice(reversed(self.arranged.values()), new[1]):
+                self._num_bytes += values.nbytes
+            self._num_counted = counted
         return self._num_bytes
 
 

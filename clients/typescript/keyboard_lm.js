@@ -1,12 +1,14 @@
 const MOST_CHARS = 2048;
 const LONGEST_PAUSE_MS = 5e3;
 const FINAL_CODES = /* @__PURE__ */ new Set([1007, 1008, 1009]);
+const IDLE_CODE = 4408;
+const OPEN = 1;
 class RemoteKeyboard {
   constructor(options, listener = {}) {
     this.options = options;
     this.listener = listener;
     this.chars = Array.from(options.text ?? "");
-    this.at = this.chars.length;
+    this.at = Math.min(options.cursor ?? Infinity, this.chars.length);
     this.isPrivate = options.is_private ?? false;
     this.pauseMs = options.first_pause_ms ?? 200;
     this.connect();
@@ -19,7 +21,6 @@ class RemoteKeyboard {
   at;
   start = 0;
   // of the part of the field that the service knows
-  cutRevision = -1;
   isPrivate;
   unanswered = [];
   socket = null;
@@ -39,6 +40,7 @@ class RemoteKeyboard {
     const sent = { revision: ++this.revision, event };
     this.unanswered.push(sent);
     if (this.isWelcome) this.write(sent);
+    else if (this.socket === null && !this.isClosed) this.connect();
     return sent.revision;
   }
   type(char, tap = null) {
@@ -47,10 +49,10 @@ class RemoteKeyboard {
   accept({ text, replaced }) {
     return this.send({ type: "slot_accepted", word: text, replaced });
   }
-  /** Ask what was learned, forget a word, or forget everything; answered by `onLearned`. */
+  /** Ask what was learned, so many words at most, forget a word, or forget everything; answered by `onLearned`. */
   learned(forget) {
-    const type = forget === void 0 ? "learned_asked" : forget === "all" ? "all_forgotten" : "word_forgotten";
-    this.put({ type, ...typeof forget === "object" ? forget : {} });
+    if (forget === "all") this.put({ type: "all_forgotten" });
+    else this.put({ type: forget !== void 0 && "word" in forget ? "word_forgotten" : "learned_asked", ...forget });
   }
   close() {
     this.isClosed = true;
@@ -64,28 +66,42 @@ class RemoteKeyboard {
     socket.onerror = () => void 0;
   }
   hello() {
-    const { url: _, first_pause_ms: __, text: ___, is_private: ____, ...wishes } = this.options;
-    const field = { ...this.around(), is_private: this.isPrivate };
+    const { url: _, first_pause_ms: __, text: ___, cursor: ____, is_private: _____, ...wishes } = this.options;
+    const field = { ...this.around(this.chars, this.at), is_private: this.isPrivate };
     this.put({ type: "hello", ...wishes, field, revision: this.revision - this.unanswered.length });
   }
-  around() {
-    this.start = Math.max(0, this.at - MOST_CHARS / 2);
-    const text = this.chars.slice(this.start, this.at + MOST_CHARS / 2).join("");
-    return { text, cursor: this.at - this.start };
+  /** The part of a text that the service is told, which it knows from then on. */
+  around(chars, cursor) {
+    const at = Math.min(cursor, chars.length);
+    this.start = Math.max(0, Math.min(at - MOST_CHARS / 2, chars.length - MOST_CHARS));
+    return { text: chars.slice(this.start, this.start + MOST_CHARS).join(""), cursor: at - this.start };
   }
   write({ revision, event }) {
-    const known = event.type === "cursor_moved" ? { cursor: Math.max(0, event.cursor - this.start) } : {};
-    this.put({ ...event, ...known, revision });
+    let message = event;
+    if (event.type === "text_changed") {
+      message = { type: event.type, ...this.around(Array.from(event.text), event.cursor) };
+    } else if (event.type === "field_started") {
+      const { text } = this.around(Array.from(event.field.text ?? ""), Infinity);
+      message = { type: event.type, field: { ...event.field, text } };
+    } else if (event.type === "cursor_moved" && event.cursor < this.start && this.unanswered[0]?.event === event) {
+      message = { type: "text_changed", ...this.around(this.chars, event.cursor) };
+    } else if (event.type === "cursor_moved") {
+      message = { type: event.type, cursor: Math.max(0, event.cursor - this.start) };
+    }
+    this.put({ ...message, revision });
   }
   put(message) {
-    this.socket?.send(JSON.stringify(message));
+    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(message));
   }
   hear(message) {
     if (message.type === "welcome") {
-      this.shift = message.shift;
+      const welcome = message;
+      this.shift = welcome.shift;
       this.isWelcome = true;
+      this.failure = null;
       this.pauseMs = this.options.first_pause_ms ?? 200;
       this.listener.onConnected?.(true);
+      this.listener.onWelcome?.(welcome);
       for (const sent of this.unanswered) this.write(sent);
     } else if (message.type === "edit") {
       this.edit(message);
@@ -105,7 +121,7 @@ class RemoteKeyboard {
     if (event.type === "cursor_moved") {
       this.at = Math.min(event.cursor, this.chars.length);
     } else if (event.type === "text_changed") {
-      if (edit.revision !== this.cutRevision) this.become(event.text, event.cursor);
+      this.become(event.text, event.cursor);
     } else if (event.type === "field_started") {
       this.isPrivate = event.field.is_private ?? false;
       this.become(event.field.text ?? "", Infinity);
@@ -117,23 +133,21 @@ class RemoteKeyboard {
       this.at += inserted.length - before;
     }
     this.shift = edit.shift;
+    this.listener.onEdit?.(edit);
     this.listener.onField?.(this);
   }
   become(text, cursor) {
     this.chars = Array.from(text);
     this.at = Math.min(cursor, this.chars.length);
-    this.start = 0;
   }
   failed(failure) {
     if (failure.code === "field_full" && this.unanswered.length > 0) {
       const waiting = this.unanswered.map(({ event }) => event);
       const first = this.unanswered[0].revision;
-      const cut = { type: "text_changed", ...this.around() };
-      this.cutRevision = first;
+      const cut = { type: "text_changed", text: this.text, cursor: this.at };
       this.unanswered = [cut, ...waiting].map((event, place) => ({ revision: first + place, event }));
       this.revision = first + waiting.length;
-      this.put({ ...cut, revision: first });
-      for (const sent of this.unanswered.slice(1)) this.write(sent);
+      for (const sent of this.unanswered) this.write(sent);
     } else {
       this.failure = failure;
       this.retryMs = failure.retry_ms ?? 0;
@@ -141,14 +155,16 @@ class RemoteKeyboard {
   }
   lost(code) {
     this.isWelcome = false;
-    this.listener.onConnected?.(false);
+    this.socket = null;
     if (this.isClosed) return;
+    this.listener.onConnected?.(false, this.failure);
     if (FINAL_CODES.has(code)) {
       this.isClosed = true;
       this.listener.onFailure?.(this.failure ?? { code: "closed", message: `the socket closed (${code})`, retry_ms: null });
       return;
     }
-    setTimeout(() => this.isClosed || this.connect(), Math.max(this.pauseMs, this.retryMs));
+    if (code === IDLE_CODE && this.unanswered.length === 0) return;
+    setTimeout(() => this.isClosed || this.socket !== null || this.connect(), Math.max(this.pauseMs, this.retryMs));
     this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
     this.retryMs = 0;
   }

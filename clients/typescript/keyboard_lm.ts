@@ -18,6 +18,17 @@ export interface Slot {
   readonly replaced: string;
 }
 
+export interface Welcome {
+  readonly protocol: number;
+  readonly version: string;
+  readonly model: string;
+  readonly revision: number;
+  readonly shift: Shift;
+  readonly learning: Learning;
+  readonly language: string;
+  readonly layout: string;
+}
+
 export interface Bar {
   readonly revision: number;
   readonly slots: readonly Slot[];
@@ -69,13 +80,17 @@ export type Event =
   | { readonly type: "field_started"; readonly field: { readonly text?: string; readonly is_private?: boolean } };
 
 export interface Listener {
+  /** The service is there; events that were kept meanwhile are sent. */
+  onWelcome?(welcome: Welcome): void;
+  /** What to do to a field that somebody else shows; the client's own has it already. */
+  onEdit?(edit: Edit): void;
   /** The field has changed: show `text` and `cursor`. */
   onField?(keyboard: RemoteKeyboard): void;
   /** The newest bar; null where the service is too busy for one. */
   onBar?(bar: Bar | null): void;
   onLearned?(learned: Learned): void;
-  /** Whether there is a connection; in between events are kept. */
-  onConnected?(isConnected: boolean): void;
+  /** Whether there is a connection, and what the service said before it was lost; in between events are kept. */
+  onConnected?(isConnected: boolean, failure?: Failure | null): void;
   /** The service refuses, and it would be no use to ask again. */
   onFailure?(failure: Failure): void;
 }
@@ -88,6 +103,8 @@ export interface Options {
   readonly learning?: Learning;
   readonly num_slots?: number;
   readonly text?: string;
+  /** Where in the text; its end if not given. */
+  readonly cursor?: number;
   readonly is_private?: boolean;
   readonly first_pause_ms?: number;
 }
@@ -95,6 +112,8 @@ export interface Options {
 const MOST_CHARS = 2048; // of a field in one message
 const LONGEST_PAUSE_MS = 5000;
 const FINAL_CODES: ReadonlySet<number> = new Set([1007, 1008, 1009]); // the same again would end the same
+const IDLE_CODE = 4408; // nobody types: to be opened again by the next event
+const OPEN = 1; // of `WebSocket.readyState`
 
 export class RemoteKeyboard {
   shift: Shift = "off";
@@ -102,7 +121,6 @@ export class RemoteKeyboard {
   private chars: string[];
   private at: number;
   private start = 0; // of the part of the field that the service knows
-  private cutRevision = -1;
   private isPrivate: boolean;
   private unanswered: { revision: number; event: Event }[] = [];
   private socket: WebSocket | null = null;
@@ -114,7 +132,7 @@ export class RemoteKeyboard {
 
   constructor(private readonly options: Options, private readonly listener: Listener = {}) {
     this.chars = Array.from(options.text ?? "");
-    this.at = this.chars.length;
+    this.at = Math.min(options.cursor ?? Infinity, this.chars.length);
     this.isPrivate = options.is_private ?? false;
     this.pauseMs = options.first_pause_ms ?? 200;
     this.connect();
@@ -133,6 +151,7 @@ export class RemoteKeyboard {
     const sent = { revision: ++this.revision, event };
     this.unanswered.push(sent);
     if (this.isWelcome) this.write(sent);
+    else if (this.socket === null && !this.isClosed) this.connect();
     return sent.revision;
   }
 
@@ -144,10 +163,10 @@ export class RemoteKeyboard {
     return this.send({ type: "slot_accepted", word: text, replaced });
   }
 
-  /** Ask what was learned, forget a word, or forget everything; answered by `onLearned`. */
-  learned(forget?: { word: string } | "all"): void {
-    const type = forget === undefined ? "learned_asked" : forget === "all" ? "all_forgotten" : "word_forgotten";
-    this.put({ type, ...(typeof forget === "object" ? forget : {}) });
+  /** Ask what was learned, so many words at most, forget a word, or forget everything; answered by `onLearned`. */
+  learned(forget?: { word: string } | { limit: number } | "all"): void {
+    if (forget === "all") this.put({ type: "all_forgotten" });
+    else this.put({ type: forget !== undefined && "word" in forget ? "word_forgotten" : "learned_asked", ...forget });
   }
 
   close(): void {
@@ -164,32 +183,46 @@ export class RemoteKeyboard {
   }
 
   private hello(): void {
-    const { url: _, first_pause_ms: __, text: ___, is_private: ____, ...wishes } = this.options;
-    const field = { ...this.around(), is_private: this.isPrivate };
+    const { url: _, first_pause_ms: __, text: ___, cursor: ____, is_private: _____, ...wishes } = this.options;
+    const field = { ...this.around(this.chars, this.at), is_private: this.isPrivate };
     this.put({ type: "hello", ...wishes, field, revision: this.revision - this.unanswered.length });
   }
 
-  private around(): { text: string; cursor: number } {
-    this.start = Math.max(0, this.at - MOST_CHARS / 2);
-    const text = this.chars.slice(this.start, this.at + MOST_CHARS / 2).join("");
-    return { text, cursor: this.at - this.start };
+  /** The part of a text that the service is told, which it knows from then on. */
+  private around(chars: string[], cursor: number): { text: string; cursor: number } {
+    const at = Math.min(cursor, chars.length);
+    this.start = Math.max(0, Math.min(at - MOST_CHARS / 2, chars.length - MOST_CHARS));
+    return { text: chars.slice(this.start, this.start + MOST_CHARS).join(""), cursor: at - this.start };
   }
 
   private write({ revision, event }: { revision: number; event: Event }): void {
-    const known = event.type === "cursor_moved" ? { cursor: Math.max(0, event.cursor - this.start) } : {};
-    this.put({ ...event, ...known, revision });
+    let message: object = event;
+    if (event.type === "text_changed") {
+      message = { type: event.type, ...this.around(Array.from(event.text), event.cursor) };
+    } else if (event.type === "field_started") {
+      const { text } = this.around(Array.from(event.field.text ?? ""), Infinity);
+      message = { type: event.type, field: { ...event.field, text } };
+    } else if (event.type === "cursor_moved" && event.cursor < this.start && this.unanswered[0]?.event === event) {
+      message = { type: "text_changed", ...this.around(this.chars, event.cursor) }; // before what the service knows
+    } else if (event.type === "cursor_moved") {
+      message = { type: event.type, cursor: Math.max(0, event.cursor - this.start) };
+    }
+    this.put({ ...message, revision });
   }
 
   private put(message: object): void {
-    this.socket?.send(JSON.stringify(message));
+    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(message));
   }
 
   private hear(message: { type: string }): void {
     if (message.type === "welcome") {
-      this.shift = (message as unknown as { shift: Shift }).shift;
+      const welcome = message as unknown as Welcome;
+      this.shift = welcome.shift;
       this.isWelcome = true;
+      this.failure = null;
       this.pauseMs = this.options.first_pause_ms ?? 200;
       this.listener.onConnected?.(true);
+      this.listener.onWelcome?.(welcome);
       for (const sent of this.unanswered) this.write(sent);
     } else if (message.type === "edit") {
       this.edit(message as unknown as Edit);
@@ -210,7 +243,7 @@ export class RemoteKeyboard {
     if (event.type === "cursor_moved") {
       this.at = Math.min(event.cursor, this.chars.length);
     } else if (event.type === "text_changed") {
-      if (edit.revision !== this.cutRevision) this.become(event.text, event.cursor);
+      this.become(event.text, event.cursor);
     } else if (event.type === "field_started") {
       this.isPrivate = event.field.is_private ?? false;
       this.become(event.field.text ?? "", Infinity);
@@ -222,13 +255,13 @@ export class RemoteKeyboard {
       this.at += inserted.length - before;
     }
     this.shift = edit.shift;
+    this.listener.onEdit?.(edit);
     this.listener.onField?.(this);
   }
 
   private become(text: string, cursor: number): void {
     this.chars = Array.from(text);
     this.at = Math.min(cursor, this.chars.length);
-    this.start = 0;
   }
 
   private failed(failure: Failure): void {
@@ -236,12 +269,10 @@ export class RemoteKeyboard {
       // The end of the field is enough to go on with; what was not answered comes again behind it.
       const waiting = this.unanswered.map(({ event }) => event);
       const first = this.unanswered[0].revision;
-      const cut = { type: "text_changed" as const, ...this.around() };
-      this.cutRevision = first;
+      const cut = { type: "text_changed" as const, text: this.text, cursor: this.at };
       this.unanswered = [cut, ...waiting].map((event, place) => ({ revision: first + place, event }));
       this.revision = first + waiting.length;
-      this.put({ ...cut, revision: first });
-      for (const sent of this.unanswered.slice(1)) this.write(sent);
+      for (const sent of this.unanswered) this.write(sent);
     } else {
       this.failure = failure;
       this.retryMs = failure.retry_ms ?? 0;
@@ -250,14 +281,16 @@ export class RemoteKeyboard {
 
   private lost(code: number): void {
     this.isWelcome = false;
-    this.listener.onConnected?.(false);
+    this.socket = null;
     if (this.isClosed) return;
+    this.listener.onConnected?.(false, this.failure);
     if (FINAL_CODES.has(code)) {
       this.isClosed = true;
       this.listener.onFailure?.(this.failure ?? { code: "closed", message: `the socket closed (${code})`, retry_ms: null });
       return;
     }
-    setTimeout(() => this.isClosed || this.connect(), Math.max(this.pauseMs, this.retryMs));
+    if (code === IDLE_CODE && this.unanswered.length === 0) return;
+    setTimeout(() => this.isClosed || this.socket !== null || this.connect(), Math.max(this.pauseMs, this.retryMs));
     this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
     this.retryMs = 0;
   }

@@ -17,6 +17,7 @@ const keyboard = new RemoteKeyboard(
 );
 let place = 0;
 const typing = setInterval(() => {
+  if (place === 8 && seen.connections === 0) return; // there is none to lose yet
   const chars = Array.from(text);
   if (place === 8) keyboard.socket.close(1000); // a connection that is lost, between two events
   if (place < chars.length) keyboard.type(chars[place++]);

@@ -19,12 +19,12 @@ HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(not NODE, reason="node is not installed")
 
 
-def _type(url: str, text: str) -> dict[str, object]:
+def _run(script: str, *words: str) -> dict[str, object]:
     major = int(
         subprocess.run([NODE, "-p", "process.versions.node"], capture_output=True, text=True).stdout.split(".")[0]
     )
     flag = ["--experimental-websocket"] if major < 22 else []
-    command = [NODE, *flag, "--no-warnings", str(HERE / "client.mjs"), url, text]
+    command = [NODE, *flag, "--no-warnings", str(HERE / script), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     given: dict[str, object] = json.loads(done.stdout)
@@ -32,7 +32,7 @@ def _type(url: str, text: str) -> dict[str, object]:
 
 
 def test_it_types_and_reconnects(running: Running) -> None:
-    given = _type(running.socket, "what is teh best ")
+    given = _run("client.mjs", running.socket, "what is teh best ")
     assert given["text"] == "What is the best "
     assert given["connections"] == 2
     assert given["slots"]
@@ -43,6 +43,15 @@ def test_it_types_and_reconnects(running: Running) -> None:
 def test_a_refusal_is_told(start: Start, tmp_path: Path) -> None:
     add_token(tmp_path / "tokens.json", "app", ("session",))
     running = start(ServeOptions(tokens=tmp_path / "tokens.json"))
-    failure = _type(running.socket, "what")["failure"]
+    failure = _run("client.mjs", running.socket, "what")["failure"]
     assert isinstance(failure, dict)
     assert failure["code"] == "bad_token"
+
+
+def test_long_fields_are_cut_and_idle_sockets_open_with_the_next_event(start: Start) -> None:
+    given = _run("client_long.mjs", start(idle_s=1.0).socket)
+    assert given["failure"] is None
+    assert given["middle"] == "Ix am"
+    assert given["edited"] is True
+    assert given["text"] is True
+    assert (given["asleep"], given["welcomes"]) == (1, 2)

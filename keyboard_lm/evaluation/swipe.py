@@ -19,7 +19,7 @@ from keyboard_lm.words.lexicon import Lexicon
 
 RANKS = (1, 3, 4)
 PRIOR_WEIGHT = 0.5  # of the frequency where nothing else is known: what makes the tuning half's words most probable
-_NUM_BEST = 100  # words that count as found by the beam
+NUM_BEST = 100  # words that count as found by the beam
 _WITHOUT, _PRIOR, _WITH = "without context", "those with one, by frequency", "with context"
 
 
@@ -52,7 +52,7 @@ def ranking(found: Iterable[SwipeCandidate], frequency_weight: float = PRIOR_WEI
 
 def best_100(found: Iterable[SwipeCandidate], options: BeamOptions | None = None) -> list[str]:
     """Return the letters of the 100 words that a beam's own order puts first; several keyboards may have given more."""
-    return ranking(found, (options or BeamOptions()).frequency_weight)[:_NUM_BEST]
+    return ranking(found, (options or BeamOptions()).frequency_weight)[:NUM_BEST]
 
 
 def measure_swipes(

@@ -32,7 +32,7 @@ from shark2 import Distances, Shark2, Shark2Options
 from keyboard_lm.backends import load_backend
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.estimate import Metric, estimate, ratio
-from keyboard_lm.evaluation.swipe import best_100, ranking
+from keyboard_lm.evaluation.swipe import NUM_BEST, best_100, ranking
 from keyboard_lm.evaluation.swipe_data import (
     MarginalFinder,
     Swipe,
@@ -140,11 +140,14 @@ def main() -> None:
         found = ranking(candidates)
         answers = [suggester.answer(Request(context, path=swipe.points)).slots for context in swipe.contexts]
         behind = [list(dict.fromkeys(letters_of(slot.text) for slot in slots)) for slots in answers]
+        of_peer = peer.distances(swipe, options)
         read = {
-            "shark2": [peer.words(peer.distances(swipe, options), options)], "prior": [found], "context": behind,
+            "shark2": [peer.words(of_peer, options)], "prior": [found], "context": behind,
         }  # fmt: skip
         counts = {"all": 1.0, "placed": float(bool(behind)), "known": float(word in known)}
         counts["found"] = float(word in known and word in best_100(candidates))
+        counts["shark2_found"] = float(word in known and word in peer.words(of_peer, options, NUM_BEST))
+        counts["either_found"] = max(counts["found"], counts["shark2_found"])
         counts["passed"] = float(word in known and passes(swipe, layout))
         counts["found_passed"] = counts["found"] * counts["passed"]
         for reader, rank in itertools.product(READERS, (1, 3, 4)):
@@ -174,7 +177,7 @@ def timed(swipes: Sequence[Swipe], options: Shark2Options, num_words: int) -> di
 def report(documents: list[dict[str, float]], times: dict[str, list[float]], num_words: int, time_words: int) -> None:
     """Print what was counted."""
     metrics = [Metric("known", "", ratio("known", "all")), Metric("found", "", ratio("found", "known"))]
-    metrics += [Metric("passed", "", ratio("passed", "known"))]
+    metrics += [Metric(name, "", ratio(name, "known")) for name in ("shark2_found", "either_found", "passed")]
     metrics += [Metric("found_passed", "", ratio("found_passed", "passed"))]
     for reader, rank in itertools.product(READERS, (1, 3, 4)):
         if reader != "context":
@@ -197,6 +200,9 @@ def report(documents: list[dict[str, float]], times: dict[str, list[float]], num
           f"{found['found'].value:.1f} % [{found['found'].low:.1f}, {found['found'].high:.1f}]; "
           f"{found['passed'].value:.1f} % lead past the letters of their word, of these in the best 100: "
           f"{found['found_passed'].value:.1f} %")  # fmt: skip
+    of_peer, either = found["shark2_found"], found["either_found"]
+    print(f"in SHARK2's best 100: {of_peer.value:.1f} % [{of_peer.low:.1f}, {of_peer.high:.1f}]; "
+          f"in either's, up to 200 words: {either.value:.1f} % [{either.low:.1f}, {either.high:.1f}]")  # fmt: skip
     for metric in metrics[-3:]:
         ratio_of = found[metric.name]
         print(f"errors, {metric.label}: {ratio_of.value:.2f} [{ratio_of.low:.2f}, {ratio_of.high:.2f}]")

@@ -227,7 +227,8 @@ struct KeyboardControllerTests {
     @Test func whatWasLearnedIsListedForgottenTypedAndErased() async throws {
         let keyboard = try await opened()
         for character in "meet them today. bring them. ok " { keyboard.press(String(character)) }
-        let first = try #require(try await keyboard.learnedWords().first)
+        let learned = try await keyboard.learnedWords()
+        let first = try #require(learned.first)
         let fieldBefore = host.text
         try await keyboard.typeLearned()
         let typed = String(host.text.dropFirst(fieldBefore.count))

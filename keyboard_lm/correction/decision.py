@@ -43,9 +43,13 @@ class Decision:
             typed: where it is.
         """
         best = found[0]
-        if best.is_literal:
-            return Verdict(tuple(found))
         is_known = self._words.is_known(word)
+        if best.is_literal:
+            # What is no word is for the gate to weigh, whose odds are calibrated; a prior of unlisted letters is not.
+            other = other_of(word, found)
+            if is_known or other is None or not self._is_for_gate(word) or " " in other.text:
+                return Verdict(tuple(found))
+            return self._by_gate(word, other, found, typed)
         if best.replaced == word:
             best = self._unless_a_name(word, found)
             if best.is_literal:
@@ -61,13 +65,20 @@ class Decision:
         elif " " in best.text:
             is_phrase = best.log_joint - best.log_channel >= math.log(self._options.least_phrase)
             return Verdict(tuple(found), best if is_phrase and lead >= self._options.unknown_ratio else None)
-        elif self._gate is not None and not self._readings.is_miswritten(word) and word.isalpha():
-            evidence = self.evidence(word, found, typed)
-            least = self._options.least_odds if evidence.has_context else self._options.least_odds_alone
-            return Verdict(tuple(found), best if self._gate.odds(evidence) >= least else None)
+        elif self._is_for_gate(word):
+            return self._by_gate(word, best, found, typed)
         else:
             needed = self._options.unknown_ratio
         return Verdict(tuple(found), best if lead >= needed else None)
+
+    def _is_for_gate(self, word: str) -> bool:
+        return self._gate is not None and not self._readings.is_miswritten(word) and word.isalpha()
+
+    def _by_gate(self, word: str, best: Hypothesis, found: Sequence[Hypothesis], typed: TypedText) -> Verdict:
+        assert self._gate is not None
+        evidence = self.evidence(word, found, typed)
+        least = self._options.least_odds if evidence.has_context else self._options.least_odds_alone
+        return Verdict(tuple(found), best if self._gate.odds(evidence) >= least else None)
 
     def _unless_a_name(self, word: str, found: Sequence[Hypothesis]) -> Hypothesis:
         """Return the best hypothesis; one of other letters only where it beats the word's own with other capitals.
@@ -89,24 +100,29 @@ class Decision:
 
         Args:
             word: the letters.
-            found: what they may stand for, the most probable first, which is not the literal.
+            found: what they may stand for, the most probable first, another word than the literal among them.
             typed: where they are.
         """
-        best = found[0]
-        rest = (each.log_joint for each in found[1:] if not each.is_literal and each.replaced == word)
+        best, *others = (each for each in found if not each.is_literal and each.replaced == word)
         # At the beginning of a sentence the capital is the keyboard's, and says nothing of the word.
         is_capitalised = word[0].isupper() and not typed.starts_sentence
         return Evidence(
             best.log_joint - best.log_channel,
             best.log_channel,
             self._readings.letters.log_probability(word),
-            next(rest, -math.inf),
+            others[0].log_joint if others else -math.inf,
             len(word),
             is_capitalised,
             is_capitalised,
             " " in best.text,
             any(typed.messages),
         )
+
+
+def other_of(word: str, found: Sequence[Hypothesis]) -> Hypothesis | None:
+    """Return the most probable hypothesis but the literal, if it puts other letters in a word's place; else None."""
+    best = next((each for each in found if not each.is_literal and each.replaced == word), None)
+    return best if best is not None and fold(best.text) != fold(word) else None
 
 
 def bare_of(text: str) -> str:

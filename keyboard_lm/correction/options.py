@@ -42,8 +42,8 @@ class CorrectorOptions:
     """
 
     unknown_ratio: float = 10.0
-    least_odds: float = 0.65
-    least_odds_alone: float = 0.05
+    least_odds: float = 0.4
+    least_odds_alone: float = 0.1
     known_ratio: float = 300.0
     case_ratio: float = 1.0
     contraction_ratio: float = 10.0

@@ -227,7 +227,9 @@ class Readings:
         """Return the pairs of words that a missed space, or the key above it, may have joined."""
         word, least = typed.partial, self._options.least_frequency
         pairs = []
-        for left, right, is_hit in pairs_of(word, self._above_space):
+        is_i = not self._lexicon.known(word) and self.is_lone_capital(word[0])  # "ihave"
+        for begun, right, is_hit in pairs_of(word, self._above_space):
+            left = begun.upper() if is_i and len(begun) == 1 else begun
             if self._lexicon.known(left) and self._lexicon.known(right):
                 frequencies = self._lexicon.frequency(left), self._lexicon.frequency(right)
                 if min(frequencies) >= least and not self._lexicon.is_offensive(left + right):

@@ -24,8 +24,8 @@ class _Outcomes:
     By what was typed and what stands there afterwards: wrong and mended, wrong and not, right and kept, right and
     broken. Precision is mended / (mended + broken), recall mended / wrong, and F weighs them with beta 0.9 (kebbie's
     `Scorer`). Damage is broken / right; in slang much of it is a capital or an apostrophe that the writer does without
-    (``i``, ``dont``), so that of other letters is counted by itself. A stretch typed with a missed or a stray
-    space counts as one word.
+    (``i``, ``dont``), so that of other letters is counted by itself, and the precision with it. A stretch typed with a
+    missed or a stray space counts as one word.
     """
 
     name = "autocorrect"
@@ -33,11 +33,12 @@ class _Outcomes:
     default_errors = "typical"
 
     def metrics(self, slots: tuple[int, ...]) -> tuple[Metric, ...]:
-        """Return precision, recall, F0.9, damage, that of letters, and how often the bar showed what was meant."""
+        """Return precision, recall, F0.9, damage, also of letters alone, and how often the bar showed the word."""
         return (
             count("right", "typed right"),
             count("wrong", "typed wrong"),
             Metric("precision", "precision %", lambda sums: 100 * _precision(sums)),
+            Metric("letters_precision", "letters precision %", lambda sums: 100 * _precision(sums, "rewritten")),
             Metric("recall", "recall %", ratio("mended", "wrong")),
             Metric("f", f"F{BETA} %", lambda sums: 100 * _f(sums)),
             Metric("damage", "damage %", ratio("broken", "right"), 2, higher_is_better=False),
@@ -101,8 +102,8 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _precision(sums: Sums) -> NDArray[np.float64]:
-    return sums["mended"] / (sums["mended"] + sums["broken"])
+def _precision(sums: Sums, broken: str = "broken") -> NDArray[np.float64]:
+    return sums["mended"] / (sums["mended"] + sums[broken])
 
 
 def _f(sums: Sums) -> NDArray[np.float64]:

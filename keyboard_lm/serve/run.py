@@ -39,7 +39,7 @@ def run(service: Service, host: str, port: int) -> None:
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     server = _Server(server_config(service, host, port), service)
     # What has been loaded stays until the end: a collection that looked at all of it would be a pause of 10 ms. What a
-    # key leaves behind hardly ever has cycles; looking for some every 700 objects took a fiftieth of the time.
+    # key leaves behind hardly ever has cycles, so that they are not looked for every 700 objects.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

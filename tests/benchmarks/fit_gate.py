@@ -27,7 +27,9 @@ sys.path.append(str(Path(__file__).parent / "peers"))
 from recorded import LISTS, Misspelling, in_sentences, of_typists, read_list, sentences_of
 
 from keyboard_lm.backends import load_backend
+from keyboard_lm.correction.decision import other_of
 from keyboard_lm.correction.gate import FEATURES, GATE_FILE, to_toml
+from keyboard_lm.correction.hypotheses import literal_of
 from keyboard_lm.decoding.boundaries import Boundaries
 from keyboard_lm.keyboard.language import Language, load_language
 from keyboard_lm.keyboard.suggester import Suggester
@@ -41,7 +43,7 @@ REGISTERS = (
     "broad_twitter", "casino_negotiation", "taskmaster", "masc_open_anc", "us_gov_blogs_cc0", "crd3_actual_play",
 )  # fmt: skip
 LINES = 25_000  # of each
-ODDS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
+ODDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.65, 1.0, 2.0, 3.0, 5.0, 8.0)
 COMMENT = """# When letters that are no word are replaced (keyboard_lm/correction/gate.py): weights of a logistic
 # model, fitted by tests/benchmarks/fit_gate.py on recorded misspellings of the fitting half and on words
 # of the training texts that no list holds."""
@@ -87,13 +89,12 @@ class Judge:
         text = misspelling.context + misspelling.typed
         typed = self._form.split_typed(text)
         found = self._corrector.judge(text, self._boundaries.at).hypotheses
-        if not found or found[0].is_literal or found[0].replaced != typed.partial:
-            return None
-        if fold(found[0].text) == fold(typed.partial) or self._corrector.knows(typed.partial):
+        other = other_of(typed.partial, found)
+        if other is None or found[0] not in (other, literal_of(found)) or self._corrector.knows(typed.partial):
             return None
         features = self._corrector.evidence(typed.partial, found, typed).features()
         is_misspelling = misspelling.typed != misspelling.meant
-        return Case(features, is_misspelling and fold(found[0].text) == fold(misspelling.meant), is_misspelling)
+        return Case(features, is_misspelling and fold(other.text) == fold(misspelling.meant), is_misspelling)
 
 
 def fitted(cases: list[Case]) -> NDArray[np.float64]:

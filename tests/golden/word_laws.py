@@ -28,6 +28,7 @@ _ODD = (
 )
 _OWN = ("Zyxel", "kraxel", "gnorp", "O'Brannigan", "wibble-wobble")
 _ENDINGS = ("'s", "s", "ing", "ed", "'", "-in", "ies", "d")
+_JOINED = ("ihave", "ibwant", "so iam", "so ibneed", "iqx")
 _FIELDS = (
     *("i", "I think i", "teh", "Teh", "dont", "its", "dads", "I know its", "ur", "u", "MP3", "I LIKE TEH", "GO HOEM"),
     *("I LIKE THE", "ok NASA", "b", "we are goingto", "see youcthere", "seeyou", "alot", "wel l", "he llo", "to day"),
@@ -154,6 +155,7 @@ def _fields(messages: Sequence[str], rng: random.Random) -> Iterator[str]:
                 word = word.upper()
             text += rng.choice((" ", " ", " ", "")) + word if text else word
             yield text
+    yield from _JOINED
 
 
 def _slipped(word: str, rng: random.Random) -> str:

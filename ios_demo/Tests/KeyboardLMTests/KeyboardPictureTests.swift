@@ -14,6 +14,7 @@ struct KeyboardPictureTests {
             let picture = KeyboardPicture(geometry, shift: .on, words: ["I", "a<b"], ahead: "am & so on", isDark: false).svg
             let boxes = Self.boxes(picture)
             try #require(boxes.count == geometry.keys.count)
+            #expect(geometry.keys.contains { $0.action == .shift } && geometry.keys.contains { $0.action == .backspace })
             let size = CGSize(width: 390, height: KeyboardLook.keysHeight)
             for (key, box) in zip(geometry.keys, boxes) {
                 let drawn = geometry.drawn(key, in: size)
@@ -22,7 +23,8 @@ struct KeyboardPictureTests {
                 let tap = Tap(
                     x: middle.x / 390 * geometry.columns, y: middle.y / KeyboardLook.keysHeight * Double(geometry.rows))
                 #expect(geometry.key(at: tap).label == key.label, "\(layout.name)")
-                #expect(box[0] >= 0 && box[0] + box[2] <= 390 && box[1] + box[3] <= 260 && box[2] > 10)
+                // Place and size are rounded to a tenth each.
+                #expect(box[0] >= 0 && box[0] + box[2] < 390.11 && box[1] + box[3] < 260.11 && box[2] > 10)
             }
             for text in ["a&lt;b", "am &amp; so on", ">\(layout.rows[0].keys[0].uppercased())</text>", "\u{232B}"] {
                 #expect(picture.contains(text), "\(layout.name): \(text)")

@@ -57,6 +57,20 @@ def test_what_people_misspell_is_mended(keyboard: Session, typed: str, meant: st
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ommited", "omitted"),
+        ("descrptn", "description"),
+        ("unatourral", "unnatural"),
+        ("syncorization", "synchronization"),
+    ],
+)
+def test_letters_that_look_like_a_word_are_for_the_gate_to_weigh(keyboard: Session, typed: str, meant: str) -> None:
+    # As a word that nobody listed each is more probable than what was meant; no list holds it all the same.
+    assert after_space(keyboard, typed).lower() == meant
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         "impactment",
@@ -113,6 +127,8 @@ def test_contractions_are_decided_by_both_sides(keyboard: Session, typed: str, l
     ("typed", "left"),
     [
         ("canbyou", "can you"), ("thebdock", "the dock"), ("thanknyou", "thank you"), ("howvare", "how are"),
+        ("ibwant", "I want"), ("so ibwant", "so I want"), ("ibneed", "I need"), ("today ibam", "today I am"),
+        ("ihave", "I have"), ("and ilike", "and I like"), ("my icloud", "my iCloud"), ("the iboy", "the iboy"),
         ("see you inthe", "see you in the"), ("hell0", "hello"), ("the po8nt", "the point"), ("i kn0w", "I know"),
     ],
 )  # fmt: skip
@@ -125,6 +141,7 @@ def test_the_key_beside_and_the_digit_above(keyboard: Session, typed: str, left:
     [
         "omw", "thru", "lit", "plz", "pls", "nooo", "sooo", "yesss", "lol", "lmao", "brb", "btw", "idk", "tbh", "imo",
         "gonna", "wanna", "gotta", "kinda", "dunno", "lemme", "yeah", "yep", "nope", "haha", "hmm", "ugh", "omg", "thx",
+        "vlogs", "distro", "matcha", "Fortnite", "vaping", "waitlist", "nevermind", "fav", "americano", "Gadot",
         "bday", "tho", "cuz", "bro", "dude", "meh", "yay", "xoxo", "heyyy", "okayyy",
     ],
 )  # fmt: skip

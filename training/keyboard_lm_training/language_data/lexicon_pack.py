@@ -1,11 +1,12 @@
-"""Makes a language's lexicon file from word lists, the words of a corpus and two tables of our own.
+"""Makes a language's lexicon file from word lists, the words of a corpus and three tables of our own.
 
     python -m keyboard_lm_training.language_data.lexicon_pack keyboard_lm/languages/en en_US_wordlist.combined.gz \\
         en_GB_wordlist.combined.gz --more chat_words.tsv --contractions contractions.tsv --hunspell en_US.dic \\
-        --names first_names.txt --counts word_counts.tsv --misspellings misspellings.txt
+        --names first_names.txt --names words_of_today.txt --counts word_counts.tsv --misspellings misspellings.txt
 
-Android's lists have the frequencies. Hunspell's words come in with those they have in the corpus, names with theirs;
-last the corpus's own words, as far as they look like no misspelling of a word a hundred times as frequent.
+Android's lists have the frequencies. Hunspell's words come in with those they have in the corpus, names and words of
+today with theirs; last the corpus's own words, as far as they look like no misspelling of a word a hundred times as
+frequent.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--more", type=_FILE, help="Words: word, f.")
 @click.option("--contractions", type=_FILE, help="Contractions without apostrophe: typed, meant, ambiguous.")
 @click.option("--hunspell", type=_FILE, help="A .dic file beside its .aff file.")
-@click.option("--names", type=_FILE, help="Names, one on a line.")
+@click.option("--names", multiple=True, type=_FILE, help="Names or other words without frequencies, one on a line.")
 @click.option("--counts", type=_FILE, help="Of a corpus, as word_counts writes them.")
 @click.option("--misspellings", type=_FILE, help="Letters that are no word, one on a line.")
 def main(
@@ -115,7 +116,7 @@ def main(
     more: Path | None,
     contractions: Path | None,
     hunspell: Path | None,
-    names: Path | None,
+    names: tuple[Path, ...],
     counts: Path | None,
     misspellings: Path | None,
 ) -> None:
@@ -131,7 +132,8 @@ def main(
     if hunspell is not None:
         rules = read_affixes(_lines(hunspell.with_suffix(".aff")))
         entries += add_listed(entries, expanded(_lines(hunspell), rules), times)
-    entries += add_listed(entries, _lines(names), times)
+    for path in names:
+        entries += add_listed(entries, _lines(path), times)
     entries += rare_words(times, entries, spoiled, RareWordOptions())
     lexicon = build_lexicon(without_misspellings(entries, spoiled))
     content = lexicon.to_bytes()

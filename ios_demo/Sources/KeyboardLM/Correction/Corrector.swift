@@ -268,8 +268,15 @@ package final class Corrector {
     private func verdict(_ word: CodePoints, _ found: [Hypothesis], _ typed: TypedText) -> Verdict {
         var best = found[0]
         func unless(_ isEnough: Bool) -> Verdict { Verdict(found, correction: isEnough ? best : nil) }
-        if best.isLiteral { return Verdict(found) }
         let isKnown = words.isKnown(word)
+        if best.isLiteral {
+            // What is no word is for the gate to weigh, whose odds are calibrated; a prior of unlisted letters is not.
+            guard !isKnown, let other = Self.other(word, found), isForGate(word), !other.text.contains(KeyPlaces.space) else {
+                return Verdict(found)
+            }
+            best = other
+            return unless(passesGate(word, found, typed))
+        }
         if best.replaced == word {
             best = unlessAName(word, found)
             if best.isLiteral { return Verdict(found) }
@@ -286,11 +293,24 @@ package final class Corrector {
         if best.text.contains(KeyPlaces.space) {
             return unless(best.logJoint - best.logChannel >= log(options.leastPhrase) && lead >= options.unknownRatio)
         }
-        if let gate, !readings.isMiswritten(word), word.values.allSatisfy(CharacterClass.isAlpha) {
-            let evidence = self.evidence(word, found, typed)
-            return unless(gate.odds(evidence) >= (evidence.hasContext ? options.leastOdds : options.leastOddsAlone))
-        }
-        return unless(lead >= options.unknownRatio)
+        return unless(isForGate(word) ? passesGate(word, found, typed) : lead >= options.unknownRatio)
+    }
+
+    // Whether the gate is asked about letters that are no word.
+    private func isForGate(_ word: CodePoints) -> Bool {
+        gate != nil && !readings.isMiswritten(word) && word.values.allSatisfy(CharacterClass.isAlpha)
+    }
+
+    private func passesGate(_ word: CodePoints, _ found: [Hypothesis], _ typed: TypedText) -> Bool {
+        guard let gate else { return false }
+        let evidence = self.evidence(word, found, typed)
+        return gate.odds(evidence) >= (evidence.hasContext ? options.leastOdds : options.leastOddsAlone)
+    }
+
+    // The most probable hypothesis but the literal, if it puts other letters in a word's place.
+    private static func other(_ word: CodePoints, _ found: [Hypothesis]) -> Hypothesis? {
+        guard let best = found.first(where: { !$0.isLiteral && $0.replaced == word }) else { return nil }
+        return Case.fold(best.text) == Case.fold(word) ? nil : best
     }
 
     // The best hypothesis; one of other letters only where it beats the word's own with other capitals.
@@ -311,7 +331,8 @@ package final class Corrector {
     // What the gate weighs of letters that are no word. At the beginning of a sentence a capital is the keyboard's, and says
     // nothing of the word.
     private func evidence(_ word: CodePoints, _ found: [Hypothesis], _ typed: TypedText) -> Evidence {
-        let best = found[0], next = found.dropFirst().first { !$0.isLiteral && $0.replaced == word }
+        let others = found.lazy.filter { !$0.isLiteral && $0.replaced == word }.prefix(2)
+        let best = others.first ?? found[0], next = others.dropFirst().first
         return Evidence(
             logPrior: best.logJoint - best.logChannel, logChannel: best.logChannel,
             logLetters: readings.letterModel.logProbability(word), logNext: next?.logJoint ?? -.infinity, numLetters: word.count,

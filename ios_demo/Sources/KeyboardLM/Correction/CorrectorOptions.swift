@@ -5,7 +5,7 @@ package struct CorrectorOptions: Equatable, Sendable {
     package var unknownRatio = 10.0
     /// Odds that what was meant is the best hypothesis, where a gate tells them of letters that make no word; the same for the
     /// first word of a field.
-    package var leastOdds = 0.65, leastOddsAlone = 0.05
+    package var leastOdds = 0.4, leastOddsAlone = 0.1
     /// For letters that make a word; that make one with other capitals; for a word that lacks nothing but the apostrophe of
     /// another one, before and after the next word is known.
     package var knownRatio = 300.0, caseRatio = 1.0, contractionRatio = 10.0, contractionRatioBehind = 2.0

@@ -159,7 +159,10 @@ final class Readings {
     // The pairs of words that a missed space, or the key above it, may have joined.
     private func splits(_ typed: TypedText) -> [Reading] {
         var pairs: [(frequency: Int, left: CodePoints, right: CodePoints, isHit: Bool)] = []
-        for (left, right, isHit) in slips.pairs(typed.partial) where lexicon.isKnown(left) && lexicon.isKnown(right) {
+        let isI = !lexicon.isKnown(typed.partial) && isLoneCapital(typed.partial.prefix(1))  // "ihave"
+        for (begun, right, isHit) in slips.pairs(typed.partial) {
+            let left = isI && begun.count == 1 ? Case.upper(begun) : begun
+            guard lexicon.isKnown(left) && lexicon.isKnown(right) else { continue }
             let frequencies = (lexicon.frequency(left), lexicon.frequency(right))
             if min(frequencies.0, frequencies.1) >= options.leastFrequency && !lexicon.isOffensive(left + right) {
                 pairs.append((frequencies.0 + frequencies.1, left, right, isHit))

@@ -18,7 +18,8 @@ public struct KeyGeometry: Sendable {
 
     /// - Parameter showsGlobe: whether the system gives no key of its own to change keyboards.
     public init(_ layout: Layout, page: Page = .letters, showsGlobe: Bool = true) {
-        columns = layout.width
+        let width = layout.width
+        columns = width
         var keys: [Key] = []
         let lines = page == .letters ? layout.rows : Self.symbolRows(columns)
         for (index, row) in lines.enumerated() {
@@ -31,13 +32,20 @@ public struct KeyGeometry: Sendable {
             }
         }
         rows = lines.count + 1
-        let last = Double(lines.count - 1), bottom = Double(lines.count)
-        let start = lines[lines.count - 1].left, end = start + Double(lines[lines.count - 1].keys.count)
+        let bottom = Double(lines.count)
+        // Beside the letters of the lowest row that has room for a key there: Dvorak's is the first.
+        func end(_ row: Int) -> Double { lines[row].left + Double(lines[row].keys.count) }
+        let shiftRow = lines.indices.last { lines[$0].left >= 1 }
+        let deleteRow = lines.indices.last { width - end($0) >= 1 } ?? lines.count - 1
         func add(_ action: Action, _ label: String, _ left: Double, _ right: Double, _ top: Double, place: Bool = false) {
             keys.append(Key(action: action, label: label, left: left, right: right, top: top, hasPlace: place))
         }
-        if start >= 1 { page == .letters ? add(.shift, "shift", 0, start - 0.1, last) : add(.learned, "words", 0, start - 0.1, last) }
-        add(.backspace, "delete", end + 0.1, max(columns, end + 1), last)
+        if let shiftRow {
+            let right = lines[shiftRow].left - 0.1
+            page == .letters
+                ? add(.shift, "shift", 0, right, Double(shiftRow)) : add(.learned, "words", 0, right, Double(shiftRow))
+        }
+        add(.backspace, "delete", end(deleteRow) + 0.1, max(columns, end(deleteRow) + 1), Double(deleteRow))
         let (left, right) = (layout.spaceLeft, layout.spaceLeft + layout.spaceWidth)
         let middle = showsGlobe ? left / 2 : left
         add(.page, page == .letters ? "123" : "ABC", 0, middle, bottom)

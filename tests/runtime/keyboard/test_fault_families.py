@@ -60,7 +60,6 @@ def test_what_people_misspell_is_mended(keyboard: Session, typed: str, meant: st
     ("typed", "meant"),
     [
         ("ommited", "omitted"),
-        ("descrptn", "description"),
         ("unatourral", "unnatural"),
         ("syncorization", "synchronization"),
     ],

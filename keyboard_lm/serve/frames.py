@@ -49,6 +49,11 @@ class Frames(WebSocketsSansIOProtocol):
             and not self.transport.is_closing()
         )
 
+    @property
+    def has_more(self) -> bool:
+        """Whether messages have arrived that the app has not received yet."""
+        return not self.queue.empty()
+
     def write(self, content: bytes) -> None:
         """Send a text message."""
         self.transport.write(header(len(content)) + content)

@@ -119,13 +119,16 @@ class Connection:
         self._ask()
         if self._frames is not None:
             self._frames.give(self._take)
+        is_owed = False  # a bar
         while True:
             message = await self._receive()
             answer = self._answer_to(message, keyboard)
             if answer is not None:
                 await self._send(answer)
-                if isinstance(answer, wire.EditMade):
-                    self._ask()
+                is_owed = is_owed or isinstance(answer, wire.EditMade)
+            if is_owed and not (self._frames is not None and self._frames.has_more):
+                is_owed = False
+                self._ask()  # of what came together, the newest alone is answered
 
     def _answer_to(self, message: wire.ClientMessage, keyboard: Keyboard) -> wire.ServiceMessage | None:
         # What is sent at once.

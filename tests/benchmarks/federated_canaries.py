@@ -31,6 +31,7 @@ os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
 
 import numpy as np
 import torch
+from federated_gain import REPEATS, secret, words_of
 from keyboard_lm_training.federated.client_app import client_app
 from keyboard_lm_training.federated.in_process import InProcessGrid
 from keyboard_lm_training.federated.local_training import AdaptedNetwork
@@ -44,16 +45,9 @@ from safetensors.numpy import load_file
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
 
-SECRET_WORDS = 4
-REPEATS = 10
 DRAWS = 4000
 
 Scores = NDArray[np.float64]
-
-
-def secret(words: list[str], rng: random.Random) -> str:
-    """Return one of some 10^12 sentences."""
-    return "my secret is " + " ".join(rng.sample(words, SECRET_WORDS))
 
 
 def auc(planted: Scores, absent: Scores) -> float:
@@ -103,7 +97,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(arguments.seed)
     writers = list(load_writers((str(arguments.writers),)))
-    words = sorted({w for m in writers[:300] for line in m for w in line.lower().split() if w.isalpha() and len(w) > 3})
+    words = words_of(writers)
     population = arguments.rounds * arguments.clients_per_round
     secrets = [secret(words, rng) for _ in range(2 * arguments.planted)]
     planted = sorted(rng.sample(range(len(secrets)), arguments.planted))

@@ -34,6 +34,11 @@ SECRET_WORDS = 4
 REPEATS = 10
 
 
+def words_of(writers: list[tuple[str, ...]]) -> list[str]:
+    """Return the longer words of the first writers, which secrets are made of."""
+    return sorted({w for m in writers[:300] for line in m for w in line.lower().split() if w.isalpha() and len(w) > 3})
+
+
 def secret(words: list[str], rng: random.Random) -> str:
     return "my secret is " + " ".join(rng.sample(words, SECRET_WORDS))
 
@@ -61,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(arguments.seed)
     writers = list(load_writers((str(arguments.writers),)))
-    words = sorted({w for m in writers[:300] for line in m for w in line.lower().split() if w.isalpha() and len(w) > 3})
+    words = words_of(writers)
     population = arguments.rounds * arguments.clients_per_round
     secrets = [secret(words, rng) for _ in range(arguments.canaries)]
     others = [secret(words, rng) for _ in range(arguments.others)]

@@ -8,7 +8,7 @@ the way to it, the letters so far.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from keyboard_lm.decoding.best import best_places
 from keyboard_lm.text.case import fold
-from keyboard_lm.touch.channel import Channel, Logs, Place
+from keyboard_lm.touch.channel import NEVER, Channel, Logs, Place
 from keyboard_lm.touch.layout import Tap
 from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
@@ -25,6 +25,7 @@ Nodes = NDArray[np.intp]
 _Typed = tuple[str, tuple[Tap | None, ...]]  # folded letters, and where each was tapped
 MAX_REMEMBERED = 1024
 _MOST_ERRORS = 8.0  # of a hypothesis that a rule of spelling is tried on: one error before, or a rare one
+_MOVED = 3  # letters that change their places where one is two places too early or too late
 _MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
 
@@ -34,8 +35,10 @@ class CandidateOptions:
 
     Attributes:
         num_words: most candidates.
-        margin: words are left out whose logarithm is this much below that of the letters taken at their word; two
-            of the rarer errors in one word cost up to 17.
+        margin: hypotheses are left out whose logarithm is this much below that of the letters taken at their word, or
+            below the best one's where those begin no word; two of the rarer errors in one word cost up to 17. From the
+            best one on, the third error of ``unfortunently`` is found, and no word costs more for it.
+        most_margin: no hypothesis is this much below the letters taken at their word.
         beam: most hypotheses after each letter; 800 found 0.03 % more of heavily mistyped words.
         nats_per_step: what one step of the lexicon's frequency scale is worth: the slope of a line through the words'
             counts in the training texts (Android says a factor of 1.15, which is too steep for rare words).
@@ -44,6 +47,7 @@ class CandidateOptions:
 
     num_words: int = 24
     margin: float = 18.0
+    most_margin: float = 36.0
     beam: int = 400
     nats_per_step: float = 0.093
     frequency_weight: float = 0.9
@@ -106,16 +110,20 @@ class _Step:
     Attributes:
         beam: the hypotheses.
         last: what the channel says of the last letter; None before the first.
+        least: what a hypothesis has to be worth at the next letter.
+        literal: the node of the letters taken at their word; -1 where no word begins so.
         children: where the next letter can take them; None where that is not known.
         likely: where a rule of spelling can take them; None where that is not known.
         words: the words that end at them, best first; None where that is not known.
         beginnings: the beginnings that they are, by how many were wanted.
     """
 
-    __slots__ = ("beam", "beginnings", "children", "last", "likely", "words")
+    __slots__ = ("beam", "beginnings", "children", "last", "least", "likely", "literal", "words")
 
-    def __init__(self, beam: _Beam, last: Place | None) -> None:
+    def __init__(self, beam: _Beam, last: Place | None, least: float, literal: int) -> None:
         self.beam = beam
+        self.least = least
+        self.literal = literal
         self.last = last
         self.children: _Children | None = None
         self.likely: _Children | None = None
@@ -151,11 +159,15 @@ class CandidateSearch:
         # Tables of what a frequency is worth: the lexicon's own arrays are the only long ones.
         self._log_of: Logs = (np.arange(MAX_FREQUENCY + 1, dtype=np.float32) - MAX_FREQUENCY) * step
         self._promise_of: Logs = self._log_of * self.options.frequency_weight
+        number_of = {letter: number for number, letter in enumerate(lexicon.alphabet, 1)}
+        self._number_of: Callable[[str], int] = lambda letter: number_of.get(letter, 0)  # no child has 0
+        self._moved = float(np.float32(channel.moved))
         self._omission: Logs = channel.omission.ravel()
         self._rules: dict[tuple[str, bool], _Rules] = {}  # by what was typed and whether the word begins there
         self._steps: OrderedDict[_Typed, _Step] = OrderedDict()  # the one used longest ago first
         self._with_children: deque[_Step] = deque()  # the last ones whose children were wanted
-        self._begun = self._step([np.array([ROOT], np.intp)], [np.zeros(1, np.float32)], None)
+        least = -self.options.margin
+        self._begun = self._step([np.array([ROOT], np.intp)], [np.zeros(1, np.float32)], None, least, ROOT)
 
     def forget(self) -> None:
         """Drop the beginnings that are remembered."""
@@ -200,7 +212,8 @@ class CandidateSearch:
         found: list[tuple[str, float]] = []
         for node, log in zip(beam.nodes.take(best).tolist(), beam.logs.take(best).tolist(), strict=True):
             prefix = self.lexicon.prefix(node)
-            if prefix and not prefix.startswith(folded) and not folded.startswith(prefix):
+            is_likely = log > -self.options.margin
+            if is_likely and prefix and not prefix.startswith(folded) and not folded.startswith(prefix):
                 found.append((prefix, log))
                 if len(found) == num:
                     break
@@ -228,9 +241,10 @@ class CandidateSearch:
     def _advance(self, typed: str, tap: Tap | None, steps: list[_Step]) -> _Step:
         """Move hypotheses over the last letter typed: from the letter before it, from two before it, or by a rule."""
         letter, last = typed[-1], steps[-1]
-        place = self.channel.place(letter, tap)
+        channel = self.channel
+        place = channel.place(letter, tap) if len(typed) > 1 else channel.first_place(letter, tap)
         hit = place.hit
-        after = self.channel.doubled(letter, place.added) if letter == typed[-2:-1] else place.added
+        after = channel.doubled(letter, place.added) if letter == typed[-2:-1] else place.added
         children, beam = self._children_of(last), last.beam
         letters = self.lexicon.letters.take(beam.nodes)
         nodes = [children.nodes, beam.nodes]
@@ -240,16 +254,17 @@ class CandidateSearch:
             second = children.logs + hit.take(children.letters)
             nodes.append(children.nodes)
             logs.append(second + last.last.brushed.take(children.letters))
-            swapped = self._worth(children.nodes, second + self.channel.transposition)
+            swapped = _worth(children.nodes, second + channel.transposition, last.least)
             if len(swapped.nodes):
                 grandchildren = self._children(swapped)
                 nodes.append(grandchildren.nodes)
                 logs.append(grandchildren.logs + last.last.hit.take(grandchildren.letters))
+        literal = self.lexicon.below(last.literal, (self._number_of(letter),)) if last.literal >= 0 else -1
         respelt = self._respelt(typed, steps)
         if respelt is not None:
             nodes.append(respelt.nodes)
             logs.append(respelt.logs)
-        return self._step(nodes, logs, place)
+        return self._step(nodes, logs, place, last.least, literal)
 
     def _respelt(self, typed: str, steps: list[_Step]) -> _Beam | None:
         """Return where rules of spelling take hypotheses whose letters are at the end of what was typed."""
@@ -269,6 +284,12 @@ class CandidateSearch:
                     if end >= 0:
                         nodes.append(end)
                         logs.append(log + log_probability)
+        if len(typed) >= _MOVED and (before := steps[-_MOVED].literal) >= 0:
+            for meant in (typed[-2:] + typed[-3], typed[-1] + typed[-3:-1]):
+                end = below(before, map(self._number_of, meant))
+                if end >= 0:
+                    nodes.append(end)
+                    logs.append(self._moved)
         return _Beam(np.array(nodes, np.intp), np.array(logs, np.float32)) if nodes else None
 
     def _rules_of(self, typed: str, begins: bool) -> _Rules | None:
@@ -308,27 +329,29 @@ class CandidateSearch:
                 oldest = self._with_children.popleft()
                 oldest.children = oldest.likely = None
 
-    def _step(self, nodes: list[Nodes], logs: list[Logs], last: Place | None) -> _Step:
+    def _step(self, nodes: list[Nodes], logs: list[Logs], last: Place | None, least: float, literal: int) -> _Step:
         """Put hypotheses together, with those that leave one more letter out."""
-        beam = self._pruned(nodes, logs)
+        beam = self._pruned(nodes, logs, least)
         children = self._children(beam)
         row = self.lexicon.letters.take(beam.nodes).astype(np.intp) * (len(self.lexicon.alphabet) + 1)
         omission = self._omission.take(row.repeat(children.num) + children.letters)
-        skipped = self._worth(children.nodes, children.logs + omission)
+        skipped = _worth(children.nodes, children.logs + omission, least)
         if len(skipped.nodes):
-            return _Step(self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs]), last)
-        step = _Step(beam, last)
+            pruned = self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs], least)
+            return _Step(pruned, last, self._least(pruned), literal)
+        step = _Step(beam, last, self._least(beam), literal)
         step.children = children
         self._remember_children(step)
         return step
 
-    def _worth(self, nodes: Nodes, logs: Logs) -> _Beam:
-        kept = (logs > -self.options.margin).nonzero()[0]
-        return _Beam(nodes.take(kept), logs.take(kept))
+    def _least(self, beam: _Beam) -> float:
+        # What a hypothesis has to be worth at the next letter.
+        best = min(float(beam.logs.max(initial=NEVER)), 0.0)
+        return max(best - self.options.margin, -self.options.most_margin)
 
-    def _pruned(self, several_nodes: list[Nodes], several_logs: list[Logs]) -> _Beam:
+    def _pruned(self, several_nodes: list[Nodes], several_logs: list[Logs], least: float) -> _Beam:
         """Return the best of several sets of hypotheses, as far as they are worth it; of equal nodes the better."""
-        nodes, logs = self._worth(np.concatenate(several_nodes), np.concatenate(several_logs))
+        nodes, logs = _worth(np.concatenate(several_nodes), np.concatenate(several_logs), least)
         if len(nodes) > 1:
             order = nodes.argsort(kind="stable")  # timsort: each of the beams is in order already
             nodes, logs = nodes.take(order), logs.take(order)
@@ -362,6 +385,11 @@ class CandidateSearch:
         columns = numbers, map(lexicon.text, numbers), logs.take(best).tolist(), log_frequencies
         new = tuple.__new__  # a third of the time of the class, for two dozen words a letter
         return [new(Candidate, row) for row in zip(*columns, strict=True)]
+
+
+def _worth(nodes: Nodes, logs: Logs, least: float) -> _Beam:
+    kept = (logs > least).nonzero()[0]
+    return _Beam(nodes.take(kept), logs.take(kept))
 
 
 def _numbered(firsts: NDArray[np.int32], beam: _Beam) -> tuple[NDArray[np.intp], Logs, NDArray[np.int32]]:

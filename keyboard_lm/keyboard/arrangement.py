@@ -72,6 +72,12 @@ def with_unlikely_correction(
     return shown
 
 
+def is_among(text: str, offers: Sequence[Offer]) -> bool:
+    """Return whether a text is one of some offers, case apart."""
+    key = fold(text)
+    return any(fold(offer.text) == key for offer in offers)
+
+
 def _slots_without(key: str, offers: Sequence[Offer], total: float, num_slots: int) -> list[Slot]:
     return slots_of([offer for offer in offers if fold(offer.text) != key], total, num_slots)
 

@@ -23,7 +23,14 @@ from keyboard_lm.decoding.search import SearchOptions, find_words
 from keyboard_lm.decoding.word_scores import WordScorer
 from keyboard_lm.device.turn import Turn, no_calls
 from keyboard_lm.keyboard.ahead import Ahead
-from keyboard_lm.keyboard.arrangement import LEAST_SHARE, slots_of, with_correction, with_last, with_unlikely_correction
+from keyboard_lm.keyboard.arrangement import (
+    LEAST_SHARE,
+    is_among,
+    slots_of,
+    with_correction,
+    with_last,
+    with_unlikely_correction,
+)
 from keyboard_lm.keyboard.bar import Answer, Correction, Ghost, Request, Slot, Stage
 from keyboard_lm.keyboard.language import Language
 from keyboard_lm.keyboard.meant import MeantSources
@@ -314,7 +321,7 @@ class Suggester:
             if self._meant.is_likely(place, made, total):
                 slots = with_correction(offers, total, correction, literal, num_slots)
                 return _Made(tuple(slots), correction), [literal, *offers]
-            if math.exp(made.log_joint) >= LEAST_SHARE * total:
+            if math.exp(made.log_joint) >= LEAST_SHARE * total or is_among(made.text, offers[:num_slots]):
                 slots = with_unlikely_correction(offers, total, correction, num_slots)
                 return _Made(tuple(slots), correction), [literal, *offers]
         if result is None:

@@ -68,6 +68,8 @@ class ErrorRates:
         insertion: of hitting a key near a letter as well, half of them before it.
         doubling: of writing a letter twice.
         transposition: of swapping two letters.
+        first_letter: how often the first letter is another than the one meant, against any other letter of a word.
+        moved: of a letter that is written two places too early or too late (``tounge``).
         vowel: of writing one vowel for another.
         spelling: of writing any one letter for another.
         missed_space: of leaving a space out.
@@ -85,6 +87,8 @@ class ErrorRates:
     insertion: float = 0.004
     doubling: float = 0.004
     transposition: float = 0.003
+    first_letter: float = 0.45
+    moved: float = 0.0002
     vowel: float = 0.004
     spelling: float = 0.0002
     missed_space: float = 0.004
@@ -207,6 +211,7 @@ class Channel:
     Attributes:
         omission: of leaving out a letter (column) after another (row; 0 is the word's beginning), (A, A).
         transposition: of swapping two letters.
+        moved: of a letter two places too early or too late.
         substitutions: of several letters, by what was typed.
         longest_typed: letters of the longest of these.
     """
@@ -216,6 +221,7 @@ class Channel:
         self.layout = layout
         self.alphabet = alphabet
         self.transposition = math.log(self.parameters.rates.transposition)
+        self.moved = math.log(self.parameters.rates.moved)
         self._number_of = {letter: number for number, letter in enumerate(alphabet, 1)}
         self._keys = [_key_of(layout, letter) for letter in alphabet]
         centres = [layout.centre(key) if key else None for key in self._keys]
@@ -246,7 +252,7 @@ class Channel:
         size = len(self.alphabet) + 1
         emission, after, before = (np.full((len(typed), size), NEVER, np.float32) for _ in range(3))
         for i, (char, tap) in enumerate(zip(folded, known_taps, strict=True)):
-            place = self.place(char, tap)
+            place = self.place(char, tap) if i else self.first_place(char, tap)
             emission[i], before[i], _ = place
             after[i] = self.doubled(char, place.added) if char == folded[max(i - 1, 0) : i] else place.added
         return Evidence(emission, after, before)
@@ -254,6 +260,14 @@ class Channel:
     def place(self, char: str, tap: Tap | None) -> Place:
         """Return what a folded letter says, by the place of its tap or, where that is not known, by its key."""
         return self._of_tap(char, tap) if tap is not None else self._of_key(char)
+
+    def first_place(self, char: str, tap: Tap | None) -> Place:
+        """Return what the first folded letter of a word says, which is more often right than any other."""
+        place = self.place(char, tap)
+        own = self._number_of.get(char, 0)
+        hit = place.hit + np.float32(math.log(self.parameters.rates.first_letter))
+        hit[own] = place.hit[own]
+        return place._replace(hit=hit)
 
     def doubled(self, char: str, brushed: Logs) -> Logs:
         """Return what is said of a key being hit as well after a letter where that letter is typed twice, (A,)."""

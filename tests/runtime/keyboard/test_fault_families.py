@@ -70,6 +70,20 @@ def test_letters_that_look_like_a_word_are_for_the_gate_to_weigh(keyboard: Sessi
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("tounge", "tongue"), ("I bit my tounge", "tongue"), ("well, perphas", "perhaps"), ("it was qtuie", "quite"),
+        ("that is unfortunently", "unfortunately"), ("The earliest the Jets expec", "expect"),
+        ("we grow tomatos", "tomatoes"), ("we are agreing", "agreeing"),
+    ],
+)  # fmt: skip
+def test_a_letter_far_from_its_place_a_third_error_and_a_missing_end_are_mended(
+    keyboard: Session, typed: str, meant: str
+) -> None:
+    assert after_space(keyboard, typed).split()[-1].lower() == meant
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         "impactment",

@@ -19,7 +19,7 @@ from keyboard_lm.words.lexicon import Entry, build_lexicon
 
 _ALPHABET = "'-abcdefghijklmnopqrstuvwxyzé"
 _RATES = ErrorRates()
-_EXHAUSTIVE = CandidateOptions(num_words=1000, margin=-NEVER / 2, beam=10**6)
+_EXHAUSTIVE = CandidateOptions(num_words=1000, margin=-NEVER / 2, most_margin=-NEVER / 2, beam=10**6)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,8 @@ def channel() -> Channel:
 def _best_path(channel: Channel, typed: str, taps: tuple[Tap | None, ...], word: str) -> float:
     """The same by plain dynamic programming: all ways to have typed the first i letters meaning the first j."""
     emission, after, before = channel.evidence(typed, taps)
-    numbers = [channel.alphabet.index(letter) + 1 for letter in fold(word)]
+    folded, meant = fold(typed), fold(word)
+    numbers = [channel.alphabet.index(letter) + 1 for letter in meant]
     ends = [0, *numbers]
     num_typed, num_meant = len(typed), len(numbers)
     hit = [[-math.inf] * (num_meant + 1) for _ in range(num_typed + 3)]
@@ -52,6 +53,9 @@ def _best_path(channel: Channel, typed: str, taps: tuple[Tap | None, ...], word:
                 steps.append((i + 2, j + 2, channel.transposition + swapped))
             for to_i, to_j, log in steps:
                 hit[to_i][to_j] = max(hit[to_i][to_j], here[j] + log)
+        moved = {letters[1:] + letters[0], letters[2] + letters[:2]} if len(letters := folded[i : i + 3]) == 3 else ()
+        if meant[:i] == folded[:i] and meant[i : i + 3] in moved:  # of letters that are right so far, one is moved
+            hit[i + 3][i + 3] = max(hit[i + 3][i + 3], channel.moved)
     raise AssertionError
 
 
@@ -97,10 +101,28 @@ def test_what_was_typed_taken_at_its_word_has_likelihood_one(typed: str) -> None
         ("email", "e-mail", math.log(_RATES.hyphen)),
         ("cafe", "café", math.log(_RATES.accent)),
         ("TEH", "the", math.log(_RATES.transposition)),
+        ("tounge", "tongue", math.log(_RATES.moved)),
+        ("perphas", "perhaps", math.log(_RATES.moved)),
+        ("qtuie", "quite", math.log(_RATES.moved)),
     ],
 )
 def test_one_error_costs_the_logarithm_of_its_rate(channel: Channel, typed: str, meant: str, log: float) -> None:
     assert _likelihood(channel, typed, meant) == pytest.approx(log, abs=0.05)
+
+
+@pytest.mark.parametrize(("first", "later"), [("vat", "tav"), ("vat", "tvt"), ("pen", "nep")])
+def test_the_first_letter_is_another_less_often_than_one_further_on(channel: Channel, first: str, later: str) -> None:
+    mistyped = {"v": "b", "p": "o"}[first[0]]
+    at_first = _likelihood(channel, first.replace(first[0], mistyped), first)
+    further_on = _likelihood(channel, later.replace(first[0], mistyped), later)
+    assert at_first == pytest.approx(further_on + math.log(_RATES.first_letter), abs=1e-3)
+
+
+def test_a_third_error_is_looked_for_where_the_letters_begin_no_word(channel: Channel) -> None:
+    lexicon = build_lexicon([Entry("unfortunately", 100), Entry("unfold", 100), Entry(_ALPHABET, 1)])
+    found = CandidateSearch(lexicon, channel).find("unfortunently")
+    assert [each.text for each in found] == ["unfortunately"]
+    assert found[0].log_likelihood < -CandidateOptions().margin
 
 
 def test_a_letter_written_twice_costs_its_rate_or_that_of_a_brushed_key(channel: Channel) -> None:

@@ -2,8 +2,11 @@
 package struct CandidateOptions: Equatable, Sendable {
     /// Most candidates.
     package var numWords = 24
-    /// Words are left out whose logarithm is this much below that of the letters taken at their word.
+    /// Hypotheses are left out whose logarithm is this much below that of the letters taken at their word, or below the best
+    /// one's where those begin no word.
     package var margin = 18.0
+    /// No hypothesis is this much below the letters taken at their word.
+    package var mostMargin = 36.0
     /// Most hypotheses after each letter.
     package var beam = 400
     /// What one step of the lexicon's frequency scale is worth.
@@ -37,11 +40,17 @@ package final class CandidateSearch {
         let beam: Beam
         /// What the channel says of the last letter; nil before the first.
         let last: LetterEvidence?
+        /// What a hypothesis has to be worth at the next letter.
+        let least: Float
+        /// The node of the letters taken at their word; nil where no word begins so.
+        let literal: Int?
         var longer: [Key: Step] = [:]
         var words: [Candidate]?
         var beginnings: [Int: [(prefix: CodePoints, logLikelihood: Double)]] = [:]
 
-        init(_ beam: Beam, _ last: LetterEvidence?) { (self.beam, self.last) = (beam, last) }
+        init(_ beam: Beam, _ last: LetterEvidence?, least: Float, literal: Int?) {
+            (self.beam, self.last, self.least, self.literal) = (beam, last, least, literal)
+        }
     }
 
     package let lexicon: Lexicon
@@ -49,11 +58,11 @@ package final class CandidateSearch {
     package let options: CandidateOptions
     private let logOf: [Float]  // of a frequency
     private let promiseOf: [Float]
-    private let margin: Float
+    private var least: Float  // what a hypothesis has to be worth at this letter
     private let maxSteps: Int
     private let omission: [Float]
     private var numSteps = 0
-    private var begun = Step(Beam(nodes: [], logs: []), nil)
+    private var begun = Step(Beam(nodes: [], logs: []), nil, least: 0, literal: nil)
     private var made = BeamRoom(), added = BeamRoom(), merged = BeamRoom()  // what a step is made in
     private var ranks: [Float] = []
 
@@ -62,12 +71,12 @@ package final class CandidateSearch {
     ///   - numRemembered: letters of beginnings that are remembered, some 4 KB each.
     package init(_ lexicon: Lexicon, _ channel: Channel, _ options: CandidateOptions = CandidateOptions(), numRemembered: Int = 384) {
         (self.lexicon, self.channel, self.options, maxSteps) = (lexicon, channel, options, numRemembered)
-        margin = Float(-options.margin)
+        least = Float(-options.margin)
         logOf = (0...Lexicon.maxFrequency).map { Float($0 - Lexicon.maxFrequency) * Float(options.natsPerStep) }
         promiseOf = logOf.map { $0 * Float(options.frequencyWeight) }
         omission = channel.omission
         made.fill(with: Beam(nodes: [Int32(Lexicon.root)], logs: [0]))
-        begun = Step(withOmissions(), nil)
+        begun = Step(withOmissions(), nil, least: least, literal: Lexicon.root)
     }
 
     /// Drops the beginnings that are remembered.
@@ -100,6 +109,7 @@ package final class CandidateSearch {
         let best = bestFirst(4 * count, of: step.beam.count) { step.beam.logs[$0] + promise(step.beam.nodes[$0]) }
         var found: [(prefix: CodePoints, logLikelihood: Double)] = []
         for place in best where found.count < count {
+            if step.beam.logs[place] <= Float(-options.margin) { continue }
             let prefix = lexicon.prefix(Int(step.beam.nodes[place]))
             if !prefix.isEmpty && !prefix.hasPrefix(folded) && !folded.hasPrefix(prefix) {
                 found.append((prefix, Double(step.beam.logs[place])))
@@ -131,7 +141,8 @@ package final class CandidateSearch {
     // Moves hypotheses over the last letter typed: from the letter before it, from two before it, or by a rule.
     private func advance(_ typed: CodePoints, _ tap: Tap?, _ steps: [Step]) -> Step {
         let letter = typed[typed.count - 1], last = steps[steps.count - 1]
-        let evidence = channel.evidence(of: letter, tap)
+        let evidence = typed.count > 1 ? channel.evidence(of: letter, tap) : channel.evidence(ofFirst: letter, tap)
+        least = last.least
         let isDoubled = typed.count > 1 && typed[typed.count - 2] == letter
         move(last.beam, into: made, evidence.hit)
         stay(last.beam, isDoubled ? channel.doubled(letter, evidence.added) : evidence.added)
@@ -152,7 +163,10 @@ package final class CandidateSearch {
             takeIn()
         }
         prune()
-        return Step(withOmissions(), evidence)
+        let beam = withOmissions(), best = min(beam.logs.max() ?? Float(Channel.never), 0)
+        return Step(
+            beam, evidence, least: max(best - Float(options.margin), Float(-options.mostMargin)),
+            literal: last.literal.flatMap { lexicon.child(of: $0, lexicon.number(of: letter)) })
     }
 
     // Puts what has been added to what is made.
@@ -164,7 +178,7 @@ package final class CandidateSearch {
 
     // Where the next letter can take hypotheses, as far as that is worth it: their logarithms and those of the letter, in turn.
     private func move(_ beam: Beam, into room: BeamRoom, _ first: [Float], _ second: [Float]? = nil) {
-        let file = lexicon.file, margin = self.margin
+        let file = lexicon.file, least = self.least
         room.clear(room: numChildren(beam))
         let (nodes, logs, letters) = (room.nodes, room.logs, file.letters)
         var num = 0
@@ -176,7 +190,7 @@ package final class CandidateSearch {
                 if let second { moved += second[letter] }
                 nodes[num] = Int32(truncatingIfNeeded: child)
                 logs[num] = moved
-                num += moved > margin ? 1 : 0
+                num += moved > least ? 1 : 0
             }
         }
         room.count = num
@@ -196,7 +210,7 @@ package final class CandidateSearch {
         for place in 0..<beam.count {
             let log = beam.logs[place] + logOf[Int(lexicon.file.letters[Int(beam.nodes[place])])]
             (added.nodes[num], added.logs[num]) = (beam.nodes[place], log)
-            num += log > margin ? 1 : 0
+            num += log > least ? 1 : 0
         }
         added.count = num
     }
@@ -214,9 +228,17 @@ package final class CandidateSearch {
                         var node = child
                         for number in rule.meant.dropFirst() where node >= 0 { node = lexicon.child(of: node, number) ?? -1 }
                         let log = beam.logs[place] + rule.logProbability
-                        if node >= 0 && log > margin { found.append((Int32(truncatingIfNeeded: node), log)) }
+                        if node >= 0 && log > least { found.append((Int32(truncatingIfNeeded: node), log)) }
                     }
                 }
+            }
+        }
+        if typed.count >= 3, let before = steps[steps.count - 3].literal {  // one of three letters is two places from its own
+            let (x, y, z) = (typed[typed.count - 3], typed[typed.count - 2], typed[typed.count - 1])
+            for meant in [[y, z, x], [z, x, y]] {
+                var node: Int? = before
+                for letter in meant { node = node.flatMap { lexicon.child(of: $0, lexicon.number(of: letter)) } }
+                if let node, channel.moved > least { found.append((Int32(truncatingIfNeeded: node), channel.moved)) }
             }
         }
         return found
@@ -224,7 +246,7 @@ package final class CandidateSearch {
 
     // What has been made, with hypotheses that leave one more letter out.
     private func withOmissions() -> Beam {
-        let file = lexicon.file, size = channel.size, margin = self.margin
+        let file = lexicon.file, size = channel.size, least = self.least
         let beam = made.beam()
         added.clear(room: numChildren(beam))
         let (nodes, logs) = (added.nodes, added.logs)
@@ -235,7 +257,7 @@ package final class CandidateSearch {
                 for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
                     let skipped = log + omission[row + Int(file.letters[child])]
                     (nodes[num], logs[num]) = (Int32(truncatingIfNeeded: child), skipped)
-                    num += skipped > margin ? 1 : 0
+                    num += skipped > least ? 1 : 0
                 }
             }
         }

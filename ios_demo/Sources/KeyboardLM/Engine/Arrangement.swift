@@ -40,6 +40,12 @@ enum Arrangement {
         return shown.dropLast() + slots.filter { Case.fold($0.text) == key }
     }
 
+    /// Whether a text is one of some offers, case apart.
+    static func contains(_ offers: ArraySlice<Offer>, _ text: CodePoints) -> Bool {
+        let key = Case.fold(text)
+        return offers.contains { Case.fold($0.text) == key }
+    }
+
     /// The bar with some offers, whatever they are worth, in the last slots.
     static func withLast(_ slots: [Slot], _ last: [Offer], _ numSlots: Int) -> [Slot] {
         slots.prefix(numSlots - last.count) + last.map { Slot($0.text, $0.kind, 0, replaced: $0.replaced) }

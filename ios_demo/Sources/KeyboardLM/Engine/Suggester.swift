@@ -188,7 +188,9 @@ package final class Suggester {
                 let slots = Arrangement.withCorrection(offers, total, correction, literal, numSlots)
                 return Answer(slots: slots, correction: correction)
             }
-            if exp(made.logJoint) >= Arrangement.leastShare * total {
+            if exp(made.logJoint) >= Arrangement.leastShare * total
+                || Arrangement.contains(offers.prefix(numSlots), made.text)
+            {
                 let slots = Arrangement.withUnlikelyCorrection(offers, total, correction, numSlots)
                 return Answer(slots: slots, correction: correction)
             }

@@ -56,6 +56,8 @@ package final class Channel {
     let omission: [Float]
     /// Of swapping two letters.
     let transposition: Float
+    /// Of a letter two places too early or too late.
+    let moved: Float
     let substitutions: [CodePoints: Substitutions]
     /// Letters of the longest of these.
     let longestTyped: Int
@@ -85,6 +87,7 @@ package final class Channel {
         y = [-.infinity] + centres.map { $0?.y ?? -.infinity }
         asItsKey = [1] + zip(alphabet, keys).map { $1 != nil && $1 != $0 ? exp(log(rates.accent)) : 1 }
         transposition = Float(log(rates.transposition))
+        moved = Float(log(rates.moved))
         let vowels = Set("aeiou".unicodeScalars.map(\.value))
         var spellings = [Double](repeating: 0, count: size * size), additions = spellings
         for meant in 1..<size where CharacterClass.isAlpha(alphabet[meant - 1]) {
@@ -138,6 +141,14 @@ package final class Channel {
         }
         let own = self.own(char, hit)
         return combined(char, hit.map { $0 / own }, near.map { $0 / own })
+    }
+
+    /// What the first letter of a word says, which is more often right than any other.
+    package func evidence(ofFirst char: UInt32, _ tap: Tap?) -> LetterEvidence {
+        let place = evidence(of: char, tap), own = numberOf[char] ?? 0, rarer = Float(log(parameters.rates.firstLetter))
+        var hit = place.hit.map { $0 + rarer }
+        hit[own] = place.hit[own]
+        return LetterEvidence(hit: hit, brushed: place.brushed, added: place.added)
     }
 
     /// What is said of a key being hit as well after a letter where that letter is typed twice.

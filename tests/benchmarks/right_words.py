@@ -1,13 +1,14 @@
 """Right words that a space changes, and slots of the bar that hold no word.
 
-    python tests/benchmarks/right_words.py EVAL_PUBLIC [--limit 20] [--lists WORDLIST ...]
+    python tests/benchmarks/right_words.py EVAL_PUBLIC [--limit 20] [--lists WORDLIST ...] [--read FILE]
 
 Every word of each text is typed letter by letter behind the true text before it, and then a space. Changed: its letters
-are others afterwards; capitals and apostrophes do not count. What no list holds may be a misspelling that the writer
-left, so that changed words that a list does hold are counted by themselves, too. No word: the letters of a slot, but
-for the literal's, stand in none of the lists (one word a line, or the first field of one), in small letters and without
-a possessive's ending. Texts full of misspellings and slang of their own are shown apart. Prints a table and one JSON
-line last.
+are others afterwards; capitals and apostrophes do not count. Spoiled: changed, but for what somebody has read and found
+to be a misspelling that the writer left (`read_changes.tsv`). Unlisted: the letters of a slot, but for the literal's,
+stand in none of the lists (one word a line, or the first field of one), in small letters and without a possessive's
+ending. No word: unlisted, but for what somebody has read and found to be a word or a name (`read_words.tsv`); what
+nobody has read counts as none. Texts full of misspellings and slang of their own are shown apart. Prints a table and
+one JSON line last.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, sample
@@ -32,33 +34,28 @@ class Counts:
     """What was typed and what came of it."""
 
     def __init__(self) -> None:
-        self.words = self.changed = self.changed_listed = self.slots = self.no_words = 0
+        self.words = self.changed = self.spoiled = self.slots = self.unlisted = self.no_words = 0
         self.examples: list[str] = []
 
     def add(self, other: Counts) -> None:
         """Add another text's."""
         self.words += other.words
         self.changed += other.changed
-        self.changed_listed += other.changed_listed
+        self.spoiled += other.spoiled
         self.slots += other.slots
+        self.unlisted += other.unlisted
         self.no_words += other.no_words
         self.examples += other.examples
 
     def numbers(self) -> tuple[int, ...]:
         """Return all counts."""
-        return self.words, self.changed, self.changed_listed, self.slots, self.no_words
+        return self.words, self.changed, self.spoiled, self.slots, self.unlisted, self.no_words
 
     def row(self, name: str) -> tuple[str, ...]:
         """Return a row of the table."""
-        changed, listed = (100 * num / max(self.words, 1) for num in (self.changed, self.changed_listed))
-        return (
-            name,
-            str(self.words),
-            f"{changed:.2f}",
-            f"{listed:.2f}",
-            str(self.slots),
-            f"{1e4 * self.no_words / max(self.slots, 1):.1f}",
-        )
+        changed, spoiled = (f"{100 * num / max(self.words, 1):.2f}" for num in (self.changed, self.spoiled))
+        unlisted, no_words = (f"{1e4 * num / max(self.slots, 1):.1f}" for num in (self.unlisted, self.no_words))
+        return name, str(self.words), changed, spoiled, str(self.slots), unlisted, no_words
 
 
 def read_lists(paths: Iterable[Path]) -> frozenset[str]:
@@ -70,7 +67,27 @@ def read_lists(paths: Iterable[Path]) -> frozenset[str]:
     return frozenset(words)
 
 
-def measure(session: Session, text: EvaluationText, known: frozenset[str]) -> Counts:
+class Known(NamedTuple):
+    """What is known of words.
+
+    Attributes:
+        listed: in lists, in small letters.
+        read: that no list holds and somebody has found to be words.
+        misspelt: changes, as examples tell of them, of what somebody has found to be misspelt.
+    """
+
+    listed: frozenset[str]
+    read: frozenset[str]
+    misspelt: frozenset[str]
+
+
+def read_verdicts(path: Path, good: Sequence[str]) -> frozenset[str]:
+    """Return what has one of some verdicts in a file of what was read: a column of it, and one of verdicts."""
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return frozenset(row[0] for row in rows if row[1] in good)
+
+
+def measure(session: Session, text: EvaluationText, known: Known) -> Counts:
     """Return the counts of one text."""
     counts = Counts()
     for messages in text.documents:
@@ -81,7 +98,7 @@ def measure(session: Session, text: EvaluationText, known: frozenset[str]) -> Co
     return counts
 
 
-def _type(session: Session, before: str, word: str, known: frozenset[str], counts: Counts) -> None:
+def _type(session: Session, before: str, word: str, known: Known, counts: Counts) -> None:
     session.apply(FieldStarted(is_private=True))
     session.apply(TextChanged(before, len(before)))
     for char in word:
@@ -90,16 +107,20 @@ def _type(session: Session, before: str, word: str, known: frozenset[str], count
         session.apply(Typed(char))
         for slot in session.suggest().slots:
             counts.slots += 1
-            parts = _PART.findall(slot.text.lower().replace("'s", ""))
-            if known and slot.kind != "literal" and not known.issuperset(part for part in parts if len(part) > 1):
-                counts.no_words += 1
-                counts.examples.append(f"slot {slot.text!r} behind {word!r}")
+            parts = {part for part in _PART.findall(slot.text.lower().replace("'s", "")) if len(part) > 1}
+            if known.listed and slot.kind != "literal" and (unlisted := parts - known.listed):
+                counts.unlisted += 1
+                if not unlisted <= known.read:
+                    counts.no_words += 1
+                    counts.examples.append(f"slot {slot.text!r} behind {word!r}")
     session.apply(Typed(" "))
     counts.words += 1
     if _letters(session.text) != _letters(before + word):
         counts.changed += 1
-        counts.changed_listed += known.issuperset(_PART.findall(word.lower().removesuffix("'s")))
-        counts.examples.append(f"{before[-20:]}{word} -> {session.text[-len(word) - 6 :]!r}")
+        example = f"{before[-20:]}{word} -> {session.text[len(before) - 20 if len(before) > 20 else 0 :].strip()}".strip()
+        if example not in known.misspelt:
+            counts.spoiled += 1
+            counts.examples.append(example)
 
 
 def _letters(text: str) -> str:
@@ -111,11 +132,13 @@ def main() -> None:
     parser.add_argument("folder", help="of texts")
     parser.add_argument("--limit", type=int, help="messages of each text")
     parser.add_argument("--lists", type=Path, nargs="*", default=[], help="word lists; without, slots are not judged")
+    parser.add_argument("--read", type=Path, default=Path(__file__).parent, help="folder of what somebody has read")
     parser.add_argument("--examples", type=int, default=0, help="how many to print")
     options = parser.parse_args()
-    known = read_lists(options.lists)
+    read = read_verdicts(options.read / "read_words.tsv", ("word", "name"))
+    known = Known(read_lists(options.lists), read, read_verdicts(options.read / "read_changes.tsv", ("misspelt",)))
     session = Session.open(options=SessionOptions(num_threads=1))
-    rows = [("text", "words", "changed %", "in a list", "slots", "no words in 10,000")]
+    rows = [("text", "words", "changed %", "spoiled %", "slots", "unlisted in 10,000", "no words")]
     total = Counts()
     report = {}
     for text in load_texts(options.folder):

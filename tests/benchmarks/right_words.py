@@ -117,7 +117,7 @@ def _type(session: Session, before: str, word: str, known: Known, counts: Counts
     counts.words += 1
     if _letters(session.text) != _letters(before + word):
         counts.changed += 1
-        example = f"{before[-20:]}{word} -> {session.text[len(before) - 20 if len(before) > 20 else 0 :].strip()}".strip()
+        example = f"{before[-20:]}{word} -> {session.text[max(len(before) - 20, 0) :].strip()}".strip()
         if example not in known.misspelt:
             counts.spoiled += 1
             counts.examples.append(example)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def command(
         click.echo(f"next: flwr run {run_folder} NAME-OF-YOUR-SUPERLINK (docs/federated.md)", err=True)
         return
     run_config = {**site.to_run_config(), **config.to_run_config()}
-    _run(runtime, run_config, site.population, workers)
+    _run(runtime, run_config, site.population, config.clients_per_round, workers)
     checkpoint = Checkpoint.load(run_folder / "checkpoint")
     record = checkpoint.record()["federated"]
     if as_json:
@@ -145,8 +146,9 @@ def _require_federated_extra() -> None:
         raise MissingExtraError(error.name or "flwr", "federated") from None
 
 
-def _run(runtime: str, run_config: dict[str, Any], num_nodes: int, workers: int) -> None:
+def _run(runtime: str, run_config: dict[str, Any], population: int, num_seats: int, workers: int) -> None:
     from keyboard_lm_training.federated.client_app import client_app
+    from keyboard_lm_training.federated.devices import OwnDevices, SeatedDevices
     from keyboard_lm_training.federated.in_process import run_in_process
     from keyboard_lm_training.federated.server_app import server_app
     from keyboard_lm_training.federated.simulation import run_simulation_on_ray
@@ -160,9 +162,10 @@ def _run(runtime: str, run_config: dict[str, Any], num_nodes: int, workers: int)
         )
 
     if runtime == "in-process":
-        run_in_process(server_app(report=report), client_app(), num_nodes, run_config)
+        run_in_process(server_app(None, report, OwnDevices), client_app(), population, run_config)
     else:
-        run_simulation_on_ray(server_app(run_config, report), client_app(run_config), num_nodes, workers)
+        seated = partial(SeatedDevices, population=population, num_seats=num_seats)
+        run_simulation_on_ray(server_app(run_config, report, seated), client_app(run_config), num_seats, workers)
     sys.stderr.flush()
 
 

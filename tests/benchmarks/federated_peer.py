@@ -1,11 +1,12 @@
-"""Our in-process rounds against Apple's pfl: the same adapters, writers and steps, in turns, in one process.
+"""Our rounds against Apple's pfl: the same adapters, writers and steps.
 
     pip install --target /tmp/pfl pfl==0.6.0        # a place of its own: it wants an older attrs
     python tests/benchmarks/federated_peer.py --writers DIALOGUES.txt.xz --pfl /tmp/pfl
 
 Ours go through Flower's messages, the ledger, noise from the system's generator and a saved state; pfl's through its
-simulated backend with norm clipping and Gaussian noise. CPU and wall time of one process, loading left out on both
-sides.
+simulated backend with norm clipping and Gaussian noise. In process the two take turns, and CPU and wall time are told;
+`--simulation N` measures Flower's simulation on Ray with N workers instead, by the clock, between pfl's rounds before
+and after it. Loading is left out on both sides.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from keyboard_lm_training.federated.client_app import client_app
+from keyboard_lm_training.federated.devices import OwnDevices, SeatedDevices
 from keyboard_lm_training.federated.exchange import PlainExchange
 from keyboard_lm_training.federated.in_process import InProcessGrid
 from keyboard_lm_training.federated.ledger import LedgerTerms, PrivacyLedger
 from keyboard_lm_training.federated.local_training import AdaptedNetwork
 from keyboard_lm_training.federated.options import FederatedConfig, Site
-from keyboard_lm_training.federated.server import FederatedServer
+from keyboard_lm_training.federated.server import FederatedServer, RoundReport
+from keyboard_lm_training.federated.server_app import server_app
+from keyboard_lm_training.federated.simulation import run_simulation_on_ray
 from keyboard_lm_training.federated.writers import load_writers, token_windows
 
 from keyboard_lm.network.checkpoint import Checkpoint, bundled_folder
@@ -42,6 +48,7 @@ def main() -> None:
     parser.add_argument("--pfl", required=True, help="site-packages that hold pfl")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--clients-per-round", type=int, default=10)
+    parser.add_argument("--simulation", type=int, default=0, metavar="WORKERS", help="measure Flower's on Ray instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rounds, clients = arguments.rounds, arguments.clients_per_round
@@ -55,11 +62,14 @@ def main() -> None:
         text = Path(folder) / "writers.txt"
         text.write_text("\n".join("".join(f"{line}\n" for line in messages) for messages in writers), encoding="utf-8")
         site = Site(str(bundled_folder()), (str(text),), len(writers), folder)
+        if arguments.simulation:
+            measure_simulation(site, config, peer_round, arguments.simulation)
+            return
         grid = InProcessGrid(client_app(), len(writers), {**site.to_run_config(), **config.to_run_config()})
         ledger = PrivacyLedger(Path(folder) / "ledger", LedgerTerms("", len(writers), 1, 8.0, 1e-5, "participation"))
         start = AdaptedNetwork(checkpoint, config).vector()
         server = FederatedServer(config, Path(folder), start, ledger, choose=lambda nodes, count: nodes[:count])
-        exchange = PlainExchange(grid, 60)
+        exchange = PlainExchange(OwnDevices(grid), 60)
         seconds: dict[str, list[float]] = {"ours": [], "pfl": []}
         wall: dict[str, list[float]] = {"ours": [], "pfl": []}
         for number in range(rounds + 1):
@@ -75,6 +85,39 @@ def main() -> None:
         ratios[kind] = ours / pfl
         print(f"{rounds} rounds of {clients} writers, {kind} seconds: ours {ours:.2f}, pfl {pfl:.2f}, {ours / pfl:.2f}")
     print(json.dumps({"cpu": seconds, "wall": wall, "ratios": ratios}))
+
+
+def measure_simulation(site: Site, config: FederatedConfig, peer_round: Callable[[int], None], workers: int) -> None:
+    """Time pfl's rounds, then those on Ray, then pfl's again; print."""
+    times = [time.perf_counter()]
+
+    def peer_seconds() -> list[float]:
+        seconds = []
+        for number in range(config.rounds):
+            began = time.perf_counter()
+            peer_round(number)
+            seconds.append(time.perf_counter() - began)
+        return seconds
+
+    def report(done: RoundReport) -> None:
+        times.append(time.perf_counter())
+
+    peer_round(0)  # loads and warms up
+    pfl = peer_seconds()
+    run_config = {**site.to_run_config(), **config.to_run_config()}
+    seated = partial(SeatedDevices, population=site.population, num_seats=config.clients_per_round)
+    times[0] = time.perf_counter()
+    run_simulation_on_ray(
+        server_app(run_config, report, seated), client_app(run_config), config.clients_per_round, workers
+    )
+    pfl += peer_seconds()
+    start, *ours = np.diff(times).tolist()
+    ratio = float(np.mean(ours) / np.mean(pfl))
+    print(
+        f"rounds of {config.clients_per_round} writers, wall seconds each: on Ray with {workers} workers "
+        f"{np.mean(ours):.2f}, pfl {np.mean(pfl):.2f}, {ratio:.2f}; start and first round {start:.1f}"
+    )
+    print(json.dumps({"simulation": ours, "pfl": pfl, "ratio": ratio, "start_and_first": start}))
 
 
 def pfl_rounds(

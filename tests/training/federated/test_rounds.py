@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ pytest.importorskip("flwr")
 pytest.importorskip("dp_accounting")
 
 from click.testing import CliRunner
+from flwr.app import Message
 from flwr.cli.build import build_fab_from_disk
 from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
 from keyboard_lm_training.federated.app_folder import write_app
 from keyboard_lm_training.federated.client_app import client_app
+from keyboard_lm_training.federated.devices import Devices, NamedDevices, OwnDevices, SeatedDevices
 from keyboard_lm_training.federated.exchange import PlainExchange
 from keyboard_lm_training.federated.in_process import Delivery, InProcessGrid
 from keyboard_lm_training.federated.ledger import LEDGER_FILE, LedgerTerms, PrivacyLedger
@@ -123,6 +126,77 @@ def test_a_run_that_stopped_goes_on_and_asks_nobody_twice(site: Site) -> None:
     assert len({*first, *second}) == 6
     with pytest.raises(TrainingError, match="0 of 6 writers may still be asked"):
         train_rounds(grid_for(site, tiny(rounds=3)), site, tiny(rounds=3))
+
+
+class _Renumbered(InProcessGrid):
+    """Nodes with other numbers in every run, as those of Flower's simulation and of SuperNodes that start again."""
+
+    offset = 0
+
+    def get_node_ids(self) -> list[int]:
+        return [node + self.offset for node in super().get_node_ids()]
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        sent = list(messages)
+        for message in sent:
+            message.metadata.dst_node_id -= self.offset
+        return super().push_messages(sent)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        replies = super().pull_messages(message_ids)
+        for reply in replies:
+            reply.metadata.__dict__["_src_node_id"] += self.offset
+        return replies
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_writers_who_take_seats_change_what_their_own_devices_would(
+    site: Site, tmp_path: Path, is_secure: bool
+) -> None:
+    config = tiny(is_secure=is_secure, **QUIET)
+    start = AdaptedNetwork(Checkpoint.load(Path(site.model)), config).vector()
+    run_config = {**site.to_run_config(), **config.to_run_config()}
+    seats = _Renumbered(client_app(), 3, run_config)
+    seats.offset = 0 if is_secure else 500  # SecAgg+ reads its own number off the message
+    found = []
+    for name, devices in (
+        ("own", OwnDevices(grid_for(site, config))), ("seats", SeatedDevices(seats, site.population, 3))
+    ):  # fmt: skip
+        ledger = PrivacyLedger(tmp_path / name / "ledger", LedgerTerms("", 6, 1, None, 1e-5, "participation"))
+        exchange = SecureExchange(devices, 10) if is_secure else PlainExchange(devices, 10)
+        server = FederatedServer(config, tmp_path / name, start, ledger, choose=lambda fresh, n: sorted(fresh)[:n])
+        server.run(exchange)
+        ledger.close()
+        found.append(server.vector)
+    assert np.abs(found[0] - start).max() > 0
+    assert np.allclose(found[0], found[1], atol=1e-5 if is_secure else 0)
+
+
+def test_the_ledger_knows_writers_whatever_node_speaks_for_them(site: Site) -> None:
+    def seated(grid: Grid) -> Devices:
+        return SeatedDevices(grid, site.population, 3)
+
+    run_config = {**site.to_run_config(), **tiny().to_run_config()}
+    ways: list[tuple[int, int, Callable[[Grid], Devices]]] = [(100, 6, NamedDevices), (900, 3, seated)]
+    for rounds, (offset, nodes, devices_on) in enumerate(ways, 1):
+        grid = _Renumbered(client_app(), nodes, run_config)
+        grid.offset = offset
+        train_rounds(grid, site, tiny(rounds=rounds), devices_on=devices_on)
+    entries = [json.loads(line) for line in (Path(site.output) / LEDGER_FILE).read_text().splitlines()]
+    assert len({name for entry in entries if entry["kind"] == "round" for name in entry["asked"]}) == 6
+    for devices_on in (OwnDevices, NamedDevices):
+        with pytest.raises(TrainingError, match="0 of 6 writers may still be asked"):
+            train_rounds(grid_for(site, tiny(rounds=3)), site, tiny(rounds=3), devices_on=devices_on)
+
+
+def test_a_node_that_does_not_say_whose_it_is_is_asked_again(site: Site) -> None:
+    silent = {1, 4}
+    grid = grid_for(site, tiny(), lambda delivery: delivery.partition in silent)
+    devices = NamedDevices(grid)
+    assert devices.writers() == [2, 4, 5, 7]
+    assert devices.nodes_of([4, 2, 3]) == [4, 2]
+    silent.clear()
+    assert devices.writers() == [2, 3, 4, 5, 6, 7]
 
 
 def test_adapters_without_the_ledger_of_their_rounds_are_refused(site: Site) -> None:
@@ -236,7 +310,7 @@ def test_noise_is_on_the_sum_whoever_answers(site: Site, tmp_path: Path) -> None
         config, tmp_path / "run", network.vector(), ledger, normal, lambda fresh, n: sorted(fresh)[:n]
     )
     grid = grid_for(site, config, lambda delivery: len(asked) == 0 and delivery.partition % 2 == 0)
-    server.run(PlainExchange(grid, 10))
+    server.run(PlainExchange(OwnDevices(grid), 10))
     ledger.close()
     assert asked == [(network.size, 1.0)]  # z C, on the sum
     # A third of the noise of 1: over the three that were asked, not those that answered.
@@ -260,7 +334,9 @@ def test_a_secure_sum_is_the_plain_sum_within_quantisation(drops: bool) -> None:
         return drops and delivery.partition == 3 and stages[3] >= 3  # it has shared its keys, and then is gone
 
     grid = InProcessGrid(app, 5, {}, lost)
-    found = SecureExchange(grid, 10).sum_changes(1, grid.get_node_ids(), np.zeros(size, np.float32), clip_norm)
+    found = SecureExchange(OwnDevices(grid), 10).sum_changes(
+        1, grid.get_node_ids(), np.zeros(size, np.float32), clip_norm
+    )
     staying = [change for number, change in enumerate(changes) if not (drops and number == 3)]
     assert found.num_replies == len(staying)
     assert np.abs(found.total - np.sum(staying, axis=0, dtype=float)).max() <= quantization_step(clip_norm) * len(

@@ -46,14 +46,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def _federate(tiny: Path, writers: Path, output: Path, environment: dict[str, str], *options: str) -> str:
+def _federate(
+    tiny: Path, writers: Path, output: Path, environment: dict[str, str], *options: str, rounds: int = 1
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "keyboard_lm", "federate", "--model", str(tiny), "--writers", str(writers)]
-    command += ["-o", str(output), "--rounds", "1", "--clients-per-round", "3", "--rank", "2", *options]
-    done = subprocess.run(
+    command += ["-o", str(output), "--rounds", str(rounds), "--clients-per-round", "3", "--rank", "2", *options]
+    return subprocess.run(
         command, env=environment, check=False, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def _check(run: Path, tiny: Path) -> None:
@@ -65,8 +65,13 @@ def _check(run: Path, tiny: Path) -> None:
 
 def test_a_round_on_ray(tiny_checkpoint: Path, writers: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     output = tmp_path / "run"
-    _federate(tiny_checkpoint, writers, output, environment, "--runtime", "simulation", "--workers", "1")
+    options = ("--runtime", "simulation", "--workers", "1")
+    done = _federate(tiny_checkpoint, writers, output, environment, *options)
+    assert done.returncode == 0, done.stderr[-3000:]
     _check(output, tiny_checkpoint)
+    # Flower's nodes have other numbers now; the writers are the same, and have all been asked.
+    done = _federate(tiny_checkpoint, writers, output, environment, *options, rounds=2)
+    assert (done.returncode, "0 of 3 writers may still be asked" in done.stderr) == (1, True), done.stderr[-3000:]
 
 
 def _free_ports(count: int) -> list[int]:
@@ -108,7 +113,8 @@ def test_a_round_through_a_superlink(
     tiny_checkpoint: Path, writers: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     app = tmp_path / "app"
-    _federate(tiny_checkpoint, writers, app, environment, "--runtime", "app")
+    done = _federate(tiny_checkpoint, writers, app, environment, "--runtime", "app")
+    assert done.returncode == 0, done.stderr[-3000:]
     link, *nodes = _free_ports(4)
     home = Path(environment["FLWR_HOME"])
     home.mkdir()
@@ -132,9 +138,9 @@ def test_a_round_through_a_superlink(
         ):
             for port in nodes:
                 _wait_for(port)
-            done = subprocess.run(
+            flwr = subprocess.run(
                 ["flwr", "run", str(app), "here", "--stream"], env=environment, check=False, capture_output=True,
                 text=True, timeout=_TIMEOUT_SECONDS,
             )  # fmt: skip
-    assert (app / "run" / "checkpoint").is_dir(), done.stdout[-2000:] + done.stderr[-2000:]
+    assert (app / "run" / "checkpoint").is_dir(), flwr.stdout[-2000:] + flwr.stderr[-2000:]
     _check(app / "run", tiny_checkpoint)

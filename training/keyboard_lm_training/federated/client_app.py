@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.network.checkpoint import Checkpoint
 from keyboard_lm.network.tokenizer import Tokenizer
+from keyboard_lm_training.federated.devices import name_reply, seated_partition
 from keyboard_lm_training.federated.local_training import AdaptedNetwork
 from keyboard_lm_training.federated.messages import change_content, read_round
 from keyboard_lm_training.federated.options import FederatedConfig, Site
@@ -49,6 +50,12 @@ class Device:
         return self._network.update(vector, self._windows, clip_norm).change
 
 
+def _partition(context: Context) -> int:
+    if "partition-id" not in context.node_config:
+        raise ConfigError("the device has no number; start its SuperNode with --node-config 'partition-id=0'")
+    return int(context.node_config["partition-id"])
+
+
 @lru_cache(maxsize=2)
 def _network_of(model: str, config: FederatedConfig) -> tuple[AdaptedNetwork, Tokenizer]:
     # One for all the devices that a process stands for; each begins by putting the server's adapters in.
@@ -65,20 +72,23 @@ def client_app(defaults: Mapping[str, Any] | None = None) -> ClientApp:
 
     def train(message: Message, context: Context) -> Message:
         run_config = {**(defaults or {}), **context.run_config}
-        if "partition-id" not in context.node_config:
-            raise ConfigError("the device has no number; start its SuperNode with --node-config 'partition-id=0'")
+        seated = seated_partition(message)
         device = Device(
             Site.from_run_config(run_config),
             FederatedConfig.from_run_config(run_config),
-            int(context.node_config["partition-id"]),
+            _partition(context) if seated is None else seated,
         )
         if is_secure_stage(message):
             return answer_stage(message, context, device.change)
         vector, clip_norm = read_round(message.content)
         return Message(change_content(device.change(vector, clip_norm)), reply_to=message)
 
+    def name(message: Message, context: Context) -> Message:
+        return name_reply(message, _partition(context))
+
     flower_app = ClientApp()
     flower_app.train()(train)
+    flower_app.query()(name)
     return flower_app
 
 

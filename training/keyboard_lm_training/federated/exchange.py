@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 from flwr.app import Message, MessageType
-from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
+from keyboard_lm_training.federated.devices import Devices
 from keyboard_lm_training.federated.local_training import clipped
 from keyboard_lm_training.federated.messages import read_change, round_content
 
@@ -33,39 +33,40 @@ class RoundSum:
 class Exchange(Protocol):
     """How changes reach the server: one by one, or summed behind masks."""
 
-    def node_ids(self) -> list[int]:
-        """Return the devices that are there now."""
+    def writers(self) -> list[int]:
+        """Return the writers whose devices are there now."""
 
     def sum_changes(
-        self, round_number: int, node_ids: Sequence[int], vector: NDArray[np.float32], clip_norm: float
+        self, round_number: int, writers: Sequence[int], vector: NDArray[np.float32], clip_norm: float
     ) -> RoundSum:
-        """Ask some devices for their changes to a vector (P,), and return the sum of those that came."""
+        """Ask some writers' devices for their changes to a vector (P,), and return the sum of those that came."""
 
 
 class PlainExchange:
     """The server sees every change.
 
     Args:
-        grid: Flower's.
+        devices: of the run.
         reply_seconds: how long a round waits.
     """
 
-    def __init__(self, grid: Grid, reply_seconds: float) -> None:
-        self._grid, self._reply_seconds = grid, reply_seconds
+    def __init__(self, devices: Devices, reply_seconds: float) -> None:
+        self._devices, self._reply_seconds = devices, reply_seconds
 
-    def node_ids(self) -> list[int]:
-        return sorted(self._grid.get_node_ids())
+    def writers(self) -> list[int]:
+        return self._devices.writers()
 
     def sum_changes(
-        self, round_number: int, node_ids: Sequence[int], vector: NDArray[np.float32], clip_norm: float
+        self, round_number: int, writers: Sequence[int], vector: NDArray[np.float32], clip_norm: float
     ) -> RoundSum:
+        node_ids = self._devices.nodes_of(writers)
         messages = [
             Message(round_content(vector, clip_norm), node_id, MessageType.TRAIN, group_id=str(round_number))
             for node_id in node_ids
         ]
         total = np.zeros(len(vector))
         replies, failures = set(), []
-        for reply in self._grid.send_and_receive(messages, timeout=self._reply_seconds):
+        for reply in self._devices.grid.send_and_receive(messages, timeout=self._reply_seconds):
             node_id = reply.metadata.src_node_id
             if reply.has_error():
                 failures.append(str(reply.error.reason).strip().splitlines()[-1] if reply.error.reason else "an error")
@@ -77,5 +78,5 @@ class PlainExchange:
                 replies.add(node_id)
                 # Clipped again: the promise must not hang on every device being ours.
                 total += clipped(change, clip_norm)[0]
-        failures += ["no answer in time"] * (len(node_ids) - len(replies) - len(failures))
+        failures += ["no answer in time"] * (len(writers) - len(replies) - len(failures))
         return RoundSum(total, len(replies), tuple(failures))

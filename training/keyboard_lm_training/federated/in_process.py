@@ -17,8 +17,9 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from keyboard_lm.errors import KeyboardLMError
+from keyboard_lm_training.federated.devices import FIRST_WRITER
 
-_RUN_ID, _SERVER_ID, _FIRST_NODE_ID = 1, 1, 2
+_RUN_ID, _SERVER_ID = 1, 1
 _FAILED = 1  # Flower's code for a client app that raised
 
 
@@ -73,7 +74,7 @@ class InProcessGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> list[int]:
-        return list(range(_FIRST_NODE_ID, _FIRST_NODE_ID + self._num_nodes))
+        return list(range(FIRST_WRITER, FIRST_WRITER + self._num_nodes))
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         sent = []
@@ -81,7 +82,7 @@ class InProcessGrid(Grid):
             number = str(uuid4())
             message.metadata.__dict__["_message_id"] = number  # as Flower's own grids do
             sent.append(number)
-            partition = message.metadata.dst_node_id - _FIRST_NODE_ID
+            partition = message.metadata.dst_node_id - FIRST_WRITER
             if not self._is_lost(Delivery(message, partition)):
                 self._replies[number] = self._call(message, partition)
         return sent

@@ -21,9 +21,9 @@ from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import FedAvg
 from flwr.server.workflow import SecAggPlusWorkflow
 from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECORD, Key
-from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
+from keyboard_lm_training.federated.devices import Devices
 from keyboard_lm_training.federated.exchange import RoundSum
 
 QUANTIZATION_STEPS = 1 << 22
@@ -43,19 +43,20 @@ class SecureExchange:
     """The server sees the sum alone.
 
     Args:
-        grid: Flower's.
+        devices: of the run.
         reply_seconds: how long each of the protocol's four stages waits.
     """
 
-    def __init__(self, grid: Grid, reply_seconds: float) -> None:
-        self._grid, self._reply_seconds = grid, reply_seconds
+    def __init__(self, devices: Devices, reply_seconds: float) -> None:
+        self._devices, self._reply_seconds = devices, reply_seconds
 
-    def node_ids(self) -> list[int]:
-        return sorted(self._grid.get_node_ids())
+    def writers(self) -> list[int]:
+        return self._devices.writers()
 
     def sum_changes(
-        self, round_number: int, node_ids: Sequence[int], vector: NDArray[np.float32], clip_norm: float
+        self, round_number: int, writers: Sequence[int], vector: NDArray[np.float32], clip_norm: float
     ) -> RoundSum:
+        node_ids = self._devices.nodes_of(writers)
         shares = min(_MAX_SHARES, len(node_ids))
         workflow = SecAggPlusWorkflow(
             shares, shares // 2 + 1, max_weight=1.0, clipping_range=clip_norm,
@@ -71,10 +72,10 @@ class SecureExchange:
             }
         )
         context = LegacyContext(Context(0, 0, {}, state, {}), strategy=strategy, client_manager=SimpleClientManager())
-        workflow(self._grid, context)
+        workflow(self._devices.grid, context)
         if strategy.mean is None:
             return RoundSum(np.zeros(len(vector)), 0, ("too few devices stayed for their masks to be taken off",))
-        missing = len(node_ids) - strategy.num_replies
+        missing = len(writers) - strategy.num_replies
         return RoundSum(strategy.mean * strategy.num_replies, strategy.num_replies, ("dropped out",) * missing)
 
 

@@ -139,7 +139,7 @@ class FederatedServer:
         # Devices that are there, and those of them that may be asked; devices that have yet to connect are waited for.
         until = self._clock() + self.config.reply_seconds
         while True:
-            present = exchange.node_ids()
+            present = exchange.writers()
             fresh = [node for node in present if self.ledger.times_asked(node) < self.config.participation_cap]
             are_all_there = len(present) >= self.ledger.terms.population
             if len(fresh) >= self.config.clients_per_round or are_all_there or self._clock() >= until:

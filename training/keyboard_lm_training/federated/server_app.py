@@ -14,6 +14,7 @@ from keyboard_lm import __version__
 from keyboard_lm.files import write_text_whole
 from keyboard_lm.network.checkpoint import Checkpoint, save_checkpoint
 from keyboard_lm_training.federated.accounting import ASSUMPTIONS
+from keyboard_lm_training.federated.devices import Devices, NamedDevices, OwnDevices
 from keyboard_lm_training.federated.exchange import Exchange, PlainExchange
 from keyboard_lm_training.federated.ledger import LEDGER_FILE, LedgerTerms, PrivacyLedger, finite
 from keyboard_lm_training.federated.local_training import AdaptedNetwork
@@ -31,6 +32,7 @@ def train_rounds(
     site: Site,
     config: FederatedConfig,
     report: Callable[[RoundReport], None] = lambda round_report: None,
+    devices_on: Callable[[Grid], Devices] = OwnDevices,
 ) -> Checkpoint:
     """Run the rounds that are left and write the merged checkpoint.
 
@@ -39,6 +41,7 @@ def train_rounds(
         site: see `Site`.
         config: see `FederatedConfig`.
         report: called after every round.
+        devices_on: says which writers the grid's nodes stand for.
 
     Raises:
         PrivacyBudgetError: a round would pass the budget; the rounds before it are kept in the run folder.
@@ -55,10 +58,11 @@ def train_rounds(
     try:
         server = FederatedServer(config, folder, adapted.vector(), ledger)
         write_text_whole(folder / RUN_FILE, json.dumps({"federated": config.to_dict()}, indent=2) + "\n")
+        devices = devices_on(grid)
         exchange: Exchange = (
-            SecureExchange(grid, config.reply_seconds)
+            SecureExchange(devices, config.reply_seconds)
             if config.is_secure
-            else PlainExchange(grid, config.reply_seconds)
+            else PlainExchange(devices, config.reply_seconds)
         )
         log = RunLog(folder, ledger.num_rounds)
 
@@ -94,18 +98,23 @@ def train_rounds(
 
 
 def server_app(
-    defaults: Mapping[str, Any] | None = None, report: Callable[[RoundReport], None] = lambda round_report: None
+    defaults: Mapping[str, Any] | None = None,
+    report: Callable[[RoundReport], None] = lambda round_report: None,
+    devices_on: Callable[[Grid], Devices] = NamedDevices,
 ) -> ServerApp:
     """Return the app.
 
     Args:
         defaults: the run's options, for ways of running that give the server none.
         report: called after every round.
+        devices_on: says which writers the grid's nodes stand for.
     """
 
     def main(grid: Grid, context: Context) -> None:
         run_config = {**(defaults or {}), **context.run_config}
-        train_rounds(grid, Site.from_run_config(run_config), FederatedConfig.from_run_config(run_config), report)
+        train_rounds(
+            grid, Site.from_run_config(run_config), FederatedConfig.from_run_config(run_config), report, devices_on
+        )
 
     flower_app = ServerApp()
     flower_app.main()(main)

@@ -80,7 +80,7 @@ def command(
         page=folder,
         limits=Limits(**given),  # type: ignore[arg-type]
     )
-    engine = Engine.open(model, num_threads=1, num_remembered=REMEMBERED_LETTERS, remembered_mb=REMEMBERED_MB)
+    engine = Engine.open(model, num_threads=1, memory=REMEMBERED_LETTERS, remembered_mb=REMEMBERED_MB)
     service = Service(engine, options, time.perf_counter)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"http://{shown}:{port}/  (the web phone)")

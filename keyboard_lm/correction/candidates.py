@@ -23,10 +23,8 @@ from keyboard_lm.words.lexicon import MAX_FREQUENCY, ROOT, Lexicon
 
 Nodes = NDArray[np.intp]
 _Typed = tuple[str, tuple[Tap | None, ...]]  # folded letters, and where each was tapped
-MAX_REMEMBERED = 1024
 _MOST_ERRORS = 8.0  # of a hypothesis that a rule of spelling is tried on: one error before, or a rare one
 _MOVED = 3  # letters that change their places where one is two places too early or too late
-_MAX_CHILDREN = 12  # steps whose children are kept: they take ten times as much as the hypotheses
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,20 @@ class CandidateOptions:
     beam: int = 400
     nats_per_step: float = 0.093
     frequency_weight: float = 0.9
+
+
+@dataclass(frozen=True)
+class CandidateMemory:
+    """How much of what was looked for is remembered, by all keyboards that ask.
+
+    Attributes:
+        beginnings: of words, as they were typed; some 8 KB each.
+        children: how many of them keep where the next letter can lead, some 80 KB each. Who types alone needs the
+            newest ones; where fifty people type in turn, two or three of each are worth an eighth of a key.
+    """
+
+    beginnings: int = 1024
+    children: int = 12
 
 
 class Candidate(NamedTuple):
@@ -141,7 +153,7 @@ class CandidateSearch:
         lexicon: the words.
         channel: over the lexicon's alphabet.
         options: how far to look.
-        num_remembered: beginnings that are remembered, some 8 KB each; more where several keyboards ask.
+        memory: how much is remembered.
     """
 
     def __init__(
@@ -149,9 +161,9 @@ class CandidateSearch:
         lexicon: Lexicon,
         channel: Channel,
         options: CandidateOptions | None = None,
-        num_remembered: int = MAX_REMEMBERED,
+        memory: CandidateMemory | None = None,
     ) -> None:
-        self._max_steps = num_remembered
+        self._memory = memory or CandidateMemory()
         self.lexicon = lexicon
         self.channel = channel
         self.options = options or CandidateOptions()
@@ -232,7 +244,7 @@ class CandidateSearch:
                     step = remembered[key] = self._advance(key[0], taps[num - 1], steps)
                 steps.append(step)
             found = steps[-1]
-            while len(remembered) > self._max_steps:
+            while len(remembered) > self._memory.beginnings:
                 remembered.popitem(last=False)
         elif typed:
             remembered.move_to_end((typed, taps))
@@ -312,20 +324,21 @@ class CandidateSearch:
         # Those of the hypotheses that may still be misspelt by a rule.
         if step.likely is None:
             kept = (step.beam.logs > -_MOST_ERRORS).nonzero()[0]
-            step.likely = self._children(_Beam(step.beam.nodes.take(kept), step.beam.logs.take(kept)))
             self._remember_children(step)
+            step.likely = self._children(_Beam(step.beam.nodes.take(kept), step.beam.logs.take(kept)))
         return step.likely
 
     def _children_of(self, step: _Step) -> _Children:
         if step.children is None:
-            step.children = self._children(step.beam)
             self._remember_children(step)
+            step.children = self._children(step.beam)
         return step.children
 
     def _remember_children(self, step: _Step) -> None:
-        if step not in self._with_children:
+        # Before either is set: with one of the two it is among them already.
+        if step.children is None and step.likely is None:
             self._with_children.append(step)
-            if len(self._with_children) > _MAX_CHILDREN:
+            if len(self._with_children) > self._memory.children:
                 oldest = self._with_children.popleft()
                 oldest.children = oldest.likely = None
 
@@ -340,8 +353,8 @@ class CandidateSearch:
             pruned = self._pruned([beam.nodes, skipped.nodes], [beam.logs, skipped.logs], least)
             return _Step(pruned, last, self._least(pruned), literal)
         step = _Step(beam, last, self._least(beam), literal)
-        step.children = children
         self._remember_children(step)
+        step.children = children
         return step
 
     def _least(self, beam: _Beam) -> float:

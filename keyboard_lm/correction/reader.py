@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from keyboard_lm.correction.candidates import CandidateSearch
 from keyboard_lm.text.case import fold
@@ -25,9 +25,9 @@ class Reader:
     """
 
     def __init__(self, search: CandidateSearch, words: KnownWords) -> None:
-        self._search = search
         self._words = words
-        self._meant = lru_cache(maxsize=_MAX_REMEMBERED)(self._find)
+        # Not a method of its own: what refers to itself is kept until a collection.
+        self._meant = lru_cache(maxsize=_MAX_REMEMBERED)(partial(_find, search))
 
     def read(self, token: str) -> str:
         """Return a token of the text form, or the word that it stands for where it is no word and that is clear."""
@@ -37,11 +37,12 @@ class Reader:
             return token
         return self._meant(token)
 
-    def _find(self, word: str) -> str:
-        found = self._search.find(word)
-        worth = sorted((-each.log_likelihood - each.log_frequency, each.text, each.log_likelihood) for each in found)
-        if not worth or worth[0][2] < _LEAST_CHANNEL:
-            return word
-        if len(worth) > 1 and worth[1][0] - worth[0][0] < _LEAST_LEAD:
-            return word
-        return worth[0][1]
+
+def _find(search: CandidateSearch, word: str) -> str:
+    found = search.find(word)
+    worth = sorted((-each.log_likelihood - each.log_frequency, each.text, each.log_likelihood) for each in found)
+    if not worth or worth[0][2] < _LEAST_CHANNEL:
+        return word
+    if len(worth) > 1 and worth[1][0] - worth[0][0] < _LEAST_LEAD:
+        return word
+    return worth[0][1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from keyboard_lm.backends import DEFAULT_BACKEND, load_backend
 from keyboard_lm.backends.protocol import Backend, SharedBackend
-from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions
+from keyboard_lm.correction.candidates import CandidateMemory, CandidateOptions
 from keyboard_lm.correction.options import CorrectorOptions
 from keyboard_lm.decoding.context import KnownBudget
 from keyboard_lm.errors import ConfigError
@@ -35,7 +35,7 @@ class Engine:
         checkpoint: the model.
         backend: what runs it, opened.
         options: what keyboards are opened with if nothing else is said.
-        num_remembered: letters of what is being typed that all keyboards together remember, some 50 KB each.
+        memory: of letters being typed, shared by all keyboards; None for one keyboard's.
         remembered_mb: what the network said that all of them together remember; None for no bound but each one's own.
 
     Attributes:
@@ -48,14 +48,14 @@ class Engine:
         checkpoint: Checkpoint,
         backend: Backend,
         options: SessionOptions,
-        num_remembered: int = MAX_REMEMBERED,
+        memory: CandidateMemory | None = None,
         remembered_mb: float | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.options = options
         self._backend = backend
         self._is_taken = False
-        self._num_remembered = num_remembered
+        self._memory = memory
         self._budget = KnownBudget(int(remembered_mb * 2**20)) if remembered_mb is not None else None
         self._parts: dict[_Key, SuggesterParts] = {}
 
@@ -65,7 +65,7 @@ class Engine:
         folder: Path | None = None,
         backend: str = DEFAULT_BACKEND,
         num_threads: int | None = None,
-        num_remembered: int = MAX_REMEMBERED,
+        memory: CandidateMemory | None = None,
         remembered_mb: float | None = None,
     ) -> Engine:
         """Open a checkpoint; None is the bundled model.
@@ -74,7 +74,7 @@ class Engine:
             folder: of the checkpoint.
             backend: what runs the network.
             num_threads: of one step; None for the backend's choice.
-            num_remembered: see the class.
+            memory: see the class.
             remembered_mb: see the class.
 
         Raises:
@@ -83,7 +83,7 @@ class Engine:
         checkpoint = Checkpoint.load(folder or bundled_folder())
         network = load_backend(backend, checkpoint, num_threads=num_threads)
         options = SessionOptions(backend=backend, num_threads=num_threads)
-        return cls(checkpoint, network, options, num_remembered, remembered_mb)
+        return cls(checkpoint, network, options, memory, remembered_mb)
 
     @property
     def config(self) -> ModelConfig:
@@ -111,7 +111,7 @@ class Engine:
         parts = self._parts.get(key)
         if parts is None:
             offensive = OffensiveWords(language.lexicon, options.blocked, options.allowed)
-            parts = SuggesterParts.make(tokenizer, language, layout, how, offensive, self._num_remembered)
+            parts = SuggesterParts.make(tokenizer, language, layout, how, offensive, self._memory)
             self._parts[key] = parts
         return Suggester(
             self._another(), tokenizer, language, layout, personal, how, parts=parts, budget=self._budget

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from keyboard_lm.backends.protocol import Backend
-from keyboard_lm.correction.candidates import MAX_REMEMBERED, CandidateOptions, CandidateSearch
+from keyboard_lm.correction.candidates import CandidateMemory, CandidateOptions, CandidateSearch
 from keyboard_lm.correction.corrector import Corrector
 from keyboard_lm.correction.hypotheses import Verdict
 from keyboard_lm.correction.options import CorrectorOptions
@@ -122,12 +122,12 @@ class SuggesterParts:
         layout: Layout,
         options: SuggesterOptions,
         is_offensive: Callable[[str], bool] | None = None,
-        num_remembered: int = MAX_REMEMBERED,
+        memory: CandidateMemory | None = None,
     ) -> SuggesterParts:
-        """Make them; `num_remembered` letters of what is being typed are remembered by all together."""
+        """Make them; `memory` is what is remembered of letters being typed, by all together."""
         max_nodes = options.search.max_nodes
         channel = Channel(layout, language.lexicon.alphabet, language.channel)
-        candidates = CandidateSearch(language.lexicon, channel, options.candidates, num_remembered)
+        candidates = CandidateSearch(language.lexicon, channel, options.candidates, memory)
         known_words = language.known_words()
         return cls(
             PieceTable(tokenizer),
@@ -202,7 +202,7 @@ class Suggester:
         reader = Reader(parts.candidates, known_words)
         self._boundaries = Boundaries(backend, tokenizer, max_nodes, parts.table, budget, reader.read)
         scorer, candidates = parts.scorer, parts.candidates
-        self._corrector = parts.corrector.another(self._is_protected)
+        self._corrector = parts.corrector.another(_protection(personal, language.lexicon.known))
         self._words = WordSources(
             scorer, language, num_words, options.corrector.frequency_mix, options.candidates.nats_per_step, known_words
         )
@@ -216,9 +216,10 @@ class Suggester:
             self._corrector, candidates, self._boundaries, own_words, personal, options.num_mistyped,
             options.least_share,
         )  # fmt: skip
+        is_offensive = self.is_offensive
         self._ahead = Ahead(
-            self._boundaries.table, scorer, self._is_unfit, max_nodes, num_words, options.finished_ratio,
-            options.inline,
+            self._boundaries.table, scorer, lambda word: is_offensive(word) or not known_words.may_offer(word),
+            max_nodes, num_words, options.finished_ratio, options.inline,
         )  # fmt: skip
 
     def forget(self) -> None:
@@ -272,15 +273,6 @@ class Suggester:
         stage = _stage(turn, boundary is not None, num_fed)
         host_ms = (turn.clock() - begun) * 1000
         return Answer(*made, stage, turn.num_calls, turn.spent_ms, host_ms, request.revision), taken
-
-    def _is_unfit(self, word: str) -> bool:
-        return self.is_offensive(word) or not self._known_words.may_offer(word)
-
-    def _is_protected(self, word: str) -> bool:
-        store = self._personal
-        if store is None:
-            return False
-        return store.is_protected(word) or (store.is_known(word) and not self.language.lexicon.known(word))
 
     def _between_words(self, place: Place, ranking: Ranking) -> tuple[_Made, list[Offer]]:
         result = None
@@ -350,6 +342,13 @@ class Suggester:
         if not self.options.emoji or self.options.num_slots <= 2:
             return []
         return ranking.fit(self._words.emoji(place))
+
+
+def _protection(personal: PersonalStore | None, is_listed: Callable[[str], bool]) -> Callable[[str], bool]:
+    # Of no suggester: one whose parts refer to it would keep its KV cache until the next collection.
+    if personal is None:
+        return lambda word: False
+    return lambda word: personal.is_protected(word) or (personal.is_known(word) and not is_listed(word))
 
 
 def _stage(turn: Turn, has_boundary: bool, num_fed: int) -> Stage:

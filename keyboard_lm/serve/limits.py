@@ -39,7 +39,7 @@ class Limits:
     sessions_per_user: int = 4
     waiting: int = 64
     degrade_ms: float = 5.0
-    refuse_ms: float = 25.0
+    refuse_ms: float = 20.0
     lanes: int = 16
     lane_idle_s: float = 60.0
     hello_s: float = 10.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keyboard_lm import __version__
+from keyboard_lm.correction.candidates import CandidateMemory
 from keyboard_lm.keyboard.bar import Request
 from keyboard_lm.keyboard.engine import Engine
 from keyboard_lm.keyboard.language import load_language
@@ -26,7 +27,7 @@ from keyboard_lm.touch.layout import layout_names
 from keyboard_lm.words.lexicon import language_names
 
 LOG = logging.getLogger("keyboard_lm.serve")
-REMEMBERED_LETTERS = 256  # by all sessions, some 50 KB each
+REMEMBERED_LETTERS = CandidateMemory(beginnings=1024, children=128)  # by all sessions, some 18 MB
 REMEMBERED_MB = 32.0  # of what the network said, by all sessions
 _READY_EVERY_S = 1.0
 _RETRY_MS = 1000

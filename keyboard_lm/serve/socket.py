@@ -173,7 +173,7 @@ class Connection:
         return True
 
     def _end(self, error: ServeError) -> None:
-        self._ending = error
+        self._ending = error.with_traceback(None)  # whose frames would keep all of this until a collection
         if self._task is not None:
             self._task.cancel()
 

@@ -45,7 +45,8 @@ class Turns:
         self._limits = limits
         self._waited = waited
         self._queue: deque[tuple[float, Waiting]] = deque()
-        self._mean_ms = 3.0
+        self._mean_ms = 3.0  # from one answer's end to the next one's, edits in between included
+        self._ended_at = 0.0
         self._is_serving = False
 
     def __len__(self) -> int:
@@ -75,7 +76,7 @@ class Turns:
             return max(_LEAST_RETRY_MS, int(2 * expected_ms))
         self._queue.append((self.clock(), who))
         if not self._is_serving:
-            self._is_serving = True
+            self._is_serving, self._ended_at = True, self.clock()
             asyncio.get_running_loop().call_soon(self._serve)
         return None
 
@@ -86,7 +87,8 @@ class Turns:
         try:
             who.answer(arrived + self._limits.degrade_ms / 1000 if self._queue else None)
         finally:
-            self._mean_ms += _MEMORY * ((self.clock() - begun) * 1000 - self._mean_ms)
+            before, self._ended_at = self._ended_at, self.clock()
+            self._mean_ms += _MEMORY * ((self._ended_at - before) * 1000 - self._mean_ms)
             self._is_serving = bool(self._queue)
             if self._is_serving:
                 asyncio.get_running_loop().call_soon(self._serve)

@@ -2,107 +2,31 @@
 
     python tests/benchmarks/serving/load.py [--typists 50] [--keys-s 4] [--seconds 10] [--rounds 2]
 
-Typists press keys of recorded messages at random moments, `--keys-s` a second each, whatever they are answered. A bar's
-time is that from sending the key to having the bar; a key whose bar was overtaken by the next key has none. Between the
-rounds the same keys are told to a `Session` in this process, one at a time, woken for each, so that both meet the same
-other work on the machine. Then as many typists as the service can take at most, and twice as many keys as that.
+Typists (`typists.py`) press keys of recorded messages at random moments, `--keys-s` a second each, whatever they are
+answered. A bar's time is that from sending the key to having the bar; a key whose bar was overtaken by the next key has
+none. Between the rounds the same keys are told to a `Session` in this process, one at a time, woken for each, so that
+both meet the same other work on the machine. Then as many typists as the service can take at most, and twice as many
+keys as that.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from server import Server, recorded_messages, report, serving
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from server import Server, report, serving
+from typists import Seen, crowd, keys_of
+from websockets.asyncio.client import connect
 
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.keyboard.events import FieldStarted, Typed
 from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.touch.layout import Tap
-
-HELLO = json.dumps({"type": "hello", "learning": "memory"})
-
-
-@dataclass
-class Seen:
-    """What became of keys.
-
-    Attributes:
-        bars_ms: from key to bar.
-        edits_ms: from key to edit.
-        stages: of the bars.
-        sent: keys.
-        refused: keys that were told that the service is busy.
-    """
-
-    bars_ms: list[float] = field(default_factory=list)
-    edits_ms: list[float] = field(default_factory=list)
-    stages: dict[str, int] = field(default_factory=dict)
-    sent: int = 0
-    refused: int = 0
-
-
-async def type_on(
-    server: Server, keys: list[dict[str, Any]], keys_s: float, until: float, seed: int, seen: Seen
-) -> None:
-    """Type at random moments until an instant."""
-    rng, sent_at = random.Random(seed), dict[int, float]()
-    async with connect(server.socket, compression=None, proxy=None) as socket:
-        await socket.send(HELLO)
-        while json.loads(await socket.recv())["type"] not in ("bar", "busy"):
-            pass
-        listening = asyncio.create_task(_listen(socket, sent_at, seen))
-        at = time.perf_counter() + rng.expovariate(keys_s)
-        for revision, key in enumerate(keys, 1):
-            if at > until:
-                break
-            await asyncio.sleep(max(0.0, at - time.perf_counter()))
-            sent_at[revision] = time.perf_counter()
-            await socket.send(json.dumps({"type": "typed", "revision": revision, **key}))
-            seen.sent += 1
-            at += rng.expovariate(keys_s)
-        await asyncio.sleep(0.5)
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-            await listening
-
-
-async def _listen(socket: ClientConnection, sent_at: dict[int, float], seen: Seen) -> None:
-    async for content in socket:
-        message = json.loads(content)
-        now, sent = time.perf_counter(), sent_at.get(message.get("revision", -1))
-        if sent is None:
-            continue
-        if message["type"] == "bar":
-            seen.bars_ms.append((now - sent) * 1000)
-            seen.stages[message["stage"]] = seen.stages.get(message["stage"], 0) + 1
-        elif message["type"] == "edit":
-            seen.edits_ms.append((now - sent) * 1000)
-        elif message["type"] == "busy":
-            seen.refused += 1
-
-
-async def crowd(server: Server, typists: int, keys_s: float, seconds: float, seed: int) -> Seen:
-    """Let so many people type."""
-    seen, until = Seen(), time.perf_counter() + 2.0 + seconds
-    num_keys = int(keys_s * (seconds + 4) * 2) + 10
-    scripts = [_script(num_keys, seed * 1000 + place) for place in range(typists)]
-    await asyncio.gather(*(type_on(server, keys, keys_s, until, seed + i, seen) for i, keys in enumerate(scripts)))
-    return seen
-
-
-def _script(num_keys: int, seed: int) -> list[dict[str, Any]]:
-    return [key for keys in recorded_messages(num_keys, seed) for key in keys]
 
 
 def in_process(session: Session, keys: list[dict[str, Any]], seconds: float) -> Iterator[float]:
@@ -125,9 +49,9 @@ async def most(server: Server, seconds: float) -> float:
     until = time.perf_counter() + seconds
 
     async def one(seed: int) -> None:
-        keys = _script(4000, seed)
+        keys = keys_of(4000, seed)
         async with connect(server.socket, compression=None, proxy=None) as socket:
-            await socket.send(HELLO)
+            await socket.send('{"type": "hello", "learning": "memory"}')
             for revision, key in enumerate(keys, 1):
                 while json.loads(await socket.recv())["type"] not in ("bar", "busy"):
                     pass
@@ -156,20 +80,20 @@ def main() -> None:
     here_ms: list[float] = []
     all_seen = Seen()
     with serving("--sessions", "2000") as server:
-        asyncio.run(crowd(server, 4, 4.0, 2.0, 7))  # the first keys fill caches
-        list(in_process(session, _script(200, 7), 2.0))
+        asyncio.run(crowd(server.port, 4, 4.0, 2.0, 7))  # the first keys fill caches
+        list(in_process(session, keys_of(200, 7), 2.0))
         for number in range(options.rounds):
-            here_ms += in_process(session, _script(4000, number), options.seconds)
-            seen = asyncio.run(crowd(server, options.typists, options.keys_s, options.seconds, number))
-            for name in ("bars_ms", "edits_ms"):
+            here_ms += in_process(session, keys_of(4000, number), options.seconds)
+            seen = asyncio.run(crowd(server.port, options.typists, options.keys_s, options.seconds, number))
+            for name in ("bars_ms", "edits_ms", "late_ms"):
                 getattr(all_seen, name).extend(getattr(seen, name))
             all_seen.sent, all_seen.refused = all_seen.sent + seen.sent, all_seen.refused + seen.refused
         capacity = asyncio.run(most(server, options.seconds))
         typists = max(1, round(2 * capacity / options.keys_s))
         before_mb = server.resident_mb()
-        double = asyncio.run(crowd(server, typists, options.keys_s, options.seconds, 99))
+        double = asyncio.run(crowd(server.port, typists, options.keys_s, options.seconds, 99))
         after_mb = server.resident_mb()
-        again = asyncio.run(crowd(server, typists, options.keys_s, options.seconds, 99))
+        again = asyncio.run(crowd(server.port, typists, options.keys_s, options.seconds, 99))
         last_mb = server.resident_mb()
         ready = server.get("/readyz").decode().strip()
     rows = [["", "keys", "bars", "refused", "bar p50 ms", "p95", "p99", "edit p95"]]
@@ -181,6 +105,8 @@ def main() -> None:
         )
     print(format_table(rows))
     print(f"it can take {capacity:.0f} keys a second; stages at twice that: {double.stages}; then {ready}")
+    late = [f"{p(seen.late_ms, 95):.1f}" for seen in (all_seen, double)]
+    print(f"keys were sent at most {late[0]} and {late[1]} ms late (p95); sessions ended: {double.ended + again.ended}")
     print(f"memory: {before_mb:.0f} MB before, {after_mb:.0f} after twice the load, {last_mb:.0f} after it again")
     report(
         {"typists": options.typists, "p95_ratio": p(all_seen.bars_ms, 95) / p(here_ms, 95), "capacity_keys_s": capacity,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
 
+from keyboard_lm.correction.candidates import CandidateMemory
 from keyboard_lm.decoding.context import KnownBudget
 from keyboard_lm.errors import ConfigError
 from keyboard_lm.keyboard.bar import Answer
@@ -31,9 +34,12 @@ def _alone(engine: Engine, text: str) -> list[object]:
 
 
 @pytest.mark.parametrize("remembered_mb", [None, 64.0])
-def test_keyboards_typed_on_in_turn_answer_as_each_does_alone(remembered_mb: float | None) -> None:
+@pytest.mark.parametrize("memory", [None, CandidateMemory(beginnings=1, children=1)])
+def test_keyboards_typed_on_in_turn_answer_as_each_does_alone(
+    remembered_mb: float | None, memory: CandidateMemory | None
+) -> None:
     alone = [_alone(Engine.open(num_threads=1), text) for text in TEXTS]
-    engine = Engine.open(num_threads=1, remembered_mb=remembered_mb)
+    engine = Engine.open(num_threads=1, memory=memory, remembered_mb=remembered_mb)
     sessions = [Session.on(engine) for _ in TEXTS]
     together: list[list[object]] = [[] for _ in TEXTS]
     for step in range(max(map(len, alone))):
@@ -75,6 +81,24 @@ def test_closed_keyboards_leave_nothing_in_the_budget() -> None:
     assert budget.num_bytes > 0
     session.close()
     assert budget.num_bytes == 0
+
+
+def test_a_closed_keyboard_is_gone_without_a_collection() -> None:
+    engine = Engine.open(num_threads=1, remembered_mb=64.0)
+    Session.on(engine).close()  # the engine's own cache went to this one
+    session = Session.on(engine)
+    for event in _events(TEXTS[0]):
+        _bar(session, event)
+    gc.collect()
+    gc.disable()
+    try:
+        suggester = session._suggester
+        left = [weakref.ref(each) for each in (session, suggester, suggester._boundaries.cache.backend)]
+        session.close()
+        del session, suggester
+        assert [each() for each in left] == [None] * len(left)
+    finally:
+        gc.enable()
 
 
 def test_an_engine_has_one_backend() -> None:

@@ -14,7 +14,7 @@ import uvicorn
 from keyboard_lm.keyboard.engine import Engine
 from keyboard_lm.serve.limits import Limits
 from keyboard_lm.serve.run import server_config
-from keyboard_lm.serve.service import ServeOptions, Service
+from keyboard_lm.serve.service import REMEMBERED_LETTERS, ServeOptions, Service
 
 
 @dataclass
@@ -38,7 +38,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine.open(num_threads=1, num_remembered=256, remembered_mb=32.0)
+    return Engine.open(num_threads=1, memory=REMEMBERED_LETTERS, remembered_mb=32.0)
 
 
 @pytest.fixture

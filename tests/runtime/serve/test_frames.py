@@ -17,14 +17,14 @@ from keyboard_lm.keyboard.engine import Engine
 from keyboard_lm.serve import messages as wire
 from keyboard_lm.serve.errors import ServeError
 from keyboard_lm.serve.keyboards import Keyboard
-from keyboard_lm.serve.service import Service
+from keyboard_lm.serve.service import REMEMBERED_LETTERS, Service
 from keyboard_lm.serve.tokens import ANYBODY
 
 from .conftest import Running
 from .random_frames import random_frame
 from .talk import ask, end_of, hello
 
-ENGINE = Engine.open(num_threads=1, num_remembered=256, remembered_mb=32.0)
+ENGINE = Engine.open(num_threads=1, memory=REMEMBERED_LETTERS, remembered_mb=32.0)
 SERVICE = Service(ENGINE)
 CHARS = st.characters(exclude_categories=["Cs"])
 TEXT = st.text(CHARS, max_size=40)

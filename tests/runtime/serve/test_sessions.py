@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import random
 import threading
+import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,9 @@ from keyboard_lm.keyboard.session import Session
 from keyboard_lm.serve import messages as wire
 from keyboard_lm.serve.client import RemoteKeyboard
 from keyboard_lm.serve.convert import bar, edit_made, event_of
+from keyboard_lm.serve.keyboards import Keyboard
 from keyboard_lm.serve.service import ServeOptions
+from keyboard_lm.serve.socket import Connection
 from keyboard_lm.touch.layout import load_layout
 
 from .conftest import Running, Start
@@ -51,6 +56,34 @@ def _script(sentences: list[str], seed: int, num: int) -> list[wire.FieldEvent]:
             tap = wire.Place(centre.x + rng.gauss(0, 0.3), centre.y + rng.gauss(0, 0.3)) if centre else None
             made.append(wire.KeyTyped(revision, char, tap))
     return made
+
+
+@pytest.mark.parametrize("short_way", [True, False])
+def test_closed_sessions_are_gone_without_a_collection(start: Start, short_way: bool) -> None:
+    running = start(short_way=short_way)
+    hello(running.socket).close()  # one that fills what is shared
+    gc.collect()
+    gc.disable()
+    try:
+        sockets = [hello(running.socket, learning="memory") for _ in range(4)]
+        kinds = Connection, Keyboard, Session
+        left = [weakref.ref(each) for each in gc.get_objects() if isinstance(each, kinds)]
+        assert len(left) >= 3 * len(sockets)
+        for socket in sockets:
+            say(socket, type="typed", revision=1, char="a")
+            hear(socket, "bar")
+        sockets[0].close()
+        sockets[1].send("no message")
+        sockets[2].send("x" * 20_000)
+        say(sockets[3], type="typed", revision=9, char="a")
+        for socket in sockets[1:]:
+            end_of(socket)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and any(each() is not None for each in left):
+            time.sleep(0.05)
+        assert [each() for each in left if each() is not None] == []
+    finally:
+        gc.enable()
 
 
 def _taken(event: wire.FieldEvent, shown: wire.Bar) -> wire.FieldEvent:

@@ -70,6 +70,25 @@ def test_overload_degrades_answers_before_it_refuses() -> None:
     asyncio.run(run())
 
 
+def test_what_is_done_between_two_answers_counts() -> None:
+    async def run() -> None:
+        clock = Clock()
+        turns = Turns(Limits(degrade_ms=1e9, refuse_ms=30, waiting=1000), clock)
+        taken = []
+        for _ in range(200):  # edits of 4 ms between any two answers of 1 ms, and two questions for each
+            asked_at = clock.now
+            jobs = [Job(clock, 1.0) for _ in range(2)]
+            taken += [(asked_at, job) for job in jobs if turns.ask(job) is None]
+            await asyncio.sleep(0)
+            clock.now += 0.004
+        await _all(turns)
+        waits_ms = [(job.begun - asked_at) * 1000 for asked_at, job in taken[20:] if job.begun is not None]
+        assert len(waits_ms) > 100
+        assert max(waits_ms) < 40  # a mean of answers alone would let them wait for 65
+
+    asyncio.run(run())
+
+
 def test_the_queue_has_a_length() -> None:
     async def run() -> None:
         clock = Clock()

@@ -4,8 +4,10 @@
 
 Of each list the half of words that nothing was fitted on (`recorded.is_judged`). Ours: what stands there after a space,
 and whether the bar of three or that space gave the word. A spell checker's first is its correction, its first three its
-bar; a word it takes for right is not mended. Letters count, capitals do not. Contractions are a row of their own.
-Prints a table for people and one JSON line last.
+bar; a word it takes for right is not mended. A bar is for a word that may go on: it holds the literal and longer words,
+too. What a keyboard would have among three if it showed as a speller does, words for these letters alone, is the
+corrector's own three (or what the space gave), a column of its own. Letters count, capitals do not. Contractions are a
+row of their own. Prints a table for people and one JSON line last.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from spellers import Speller, spellers
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.engine import FieldEngine
 from keyboard_lm.evaluation.model_subject import FULL, ModelSubject
+from keyboard_lm.keyboard.events import FieldStarted, TextChanged
+from keyboard_lm.keyboard.session import Session, SessionOptions
 from keyboard_lm.network.checkpoint import bundled_folder
 
 NUM_SLOTS = 3
@@ -43,6 +47,19 @@ def ours(engine: FieldEngine, misspelling: Misspelling) -> tuple[bool, bool]:
     meant = misspelling.meant.lower()
     is_mended = engine.finished(text)[len(misspelling.context) :].lower() == meant
     return is_mended, is_mended or meant in map(str.lower, bar.slots)
+
+
+def among_words(session: Session, misspelling: Misspelling) -> bool:
+    """Return whether one of the corrector's first three words for the letters alone is what was meant."""
+    text = misspelling.context + misspelling.typed
+    session.apply(FieldStarted(is_private=True))
+    session.apply(TextChanged(text, len(text)))
+    offers = {
+        row.offer.text.lower(): row.offer for row in reversed(session.explain()) if row.offer.source == "corrector"
+    }
+    whole = [offer for offer in offers.values() if offer.replaced == misspelling.typed]
+    best = sorted(whole, key=lambda offer: -offer.log_joint)[:NUM_SLOTS]
+    return misspelling.meant.lower() in [offer.text.lower() for offer in best]
 
 
 def theirs(speller: Speller, misspelling: Misspelling) -> tuple[bool, bool]:
@@ -91,13 +108,16 @@ def main() -> None:
     assert isinstance(engine, FieldEngine)
     peers = [] if options.no_peers else spellers()
     rows = rows_of(options.folder, options.limit, options.seed, options.lists or LISTS)
-    table = [("mended / on the bar, %", "words", "keyboard-lm", *(peer.name for peer in peers))]
+    session = Session.open(options=SessionOptions(num_threads=1))
+    table = [("mended / on the bar, %", "words", "keyboard-lm", "its three words", *(peer.name for peer in peers))]
     found: dict[str, dict[str, Score]] = {}
     for name, misspellings in rows.items():
         if options.only not in name:
             continue
         outcomes = [ours(engine, each) for each in misspellings]
         scores = {"keyboard-lm": score(outcomes)}
+        words = [mended or among_words(session, each) for (mended, _), each in zip(outcomes, misspellings, strict=True)]
+        scores["three words"] = Score(scores["keyboard-lm"].mended, 100 * sum(words) / len(words))
         scores |= {peer.name: score(theirs(peer, each) for each in misspellings) for peer in peers}
         found[name] = scores
         table.append(

@@ -26,6 +26,8 @@ from websockets.exceptions import ConnectionClosed
 sys.path.insert(0, str(Path(__file__).parents[2] / "runtime" / "serve"))
 from random_frames import random_frame
 
+PATIENCE_S = 600.0  # with a machine that may stand still for a while
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -62,7 +64,7 @@ async def _all(server: Server, num: int, seed: int) -> tuple[Counter[int], Count
                 await bystander.send(json.dumps({"type": "field_started", "revision": revision + 1}))
                 revision += 1
             while True:
-                message = json.loads(await asyncio.wait_for(bystander.recv(), 30))
+                message = json.loads(await asyncio.wait_for(bystander.recv(), PATIENCE_S))
                 assert message["type"] != "error", message
                 if message["type"] in ("bar", "busy") and message["revision"] == revision:
                     bars += 1
@@ -93,7 +95,7 @@ def _post(server: Server, name: str, frame: str | bytes) -> int:
     body = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v1/{name}", body)
     try:
-        with OPENER.open(request, timeout=30) as response:
+        with OPENER.open(request, timeout=PATIENCE_S) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return 499 if error.code == 503 else error.code  # busy is no mistake

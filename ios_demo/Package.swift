@@ -18,10 +18,11 @@ let package = Package(
         .executable(name: "keyboard-lm-swift", targets: ["keyboard-lm-swift"]),
     ],
     targets: [
-        .target(name: "KeyboardLM", dependencies: sqliteDependencies),
+        .target(name: "KeyboardLMKernels"),
+        .target(name: "KeyboardLM", dependencies: ["KeyboardLMKernels"] + sqliteDependencies),
         .target(name: "KeyboardLMToy", dependencies: ["KeyboardLM"]),
         .executableTarget(name: "keyboard-lm-swift", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
-        .testTarget(name: "KeyboardLMTests", dependencies: ["KeyboardLM", "KeyboardLMToy"]),
+        .testTarget(name: "KeyboardLMTests", dependencies: ["KeyboardLM", "KeyboardLMKernels", "KeyboardLMToy"]),
     ] + sqlite,
     swiftLanguageModes: [.v6]
 )

@@ -1,10 +1,11 @@
 """What a key costs the Swift engine and the Python engine, on the same keys in turns.
 
-    python tests/benchmarks/swift_keystrokes.py [--num 2000] [--threads 2] [--only toy|model]
+    python tests/benchmarks/swift_keystrokes.py [--num 2000] [--threads 2] [--precision rounded] [--only toy|model]
 
 Messages are typed letter by letter into a session of each engine, and the bar is asked for behind each key; nothing is
 learned. Once on the toy network of the golden files, whose own time is taken off: the engine alone. Once on the bundled
-weights: Swift on its processor network, Python on ONNX int4. The engines take turns message by message, the first of
+weights: Swift on its processor network, whose weights are rounded to 8 bits unless --precision says half, Python on
+ONNX int4. The engines take turns message by message, the first of
 them by turns, too. Needs `ios_demo/tools/swift.sh build -c release --static-swift-stdlib`. Prints milliseconds of a key
 by wall clock and by processor time with their ratios, the memory of the Swift process, and one JSON line last.
 """
@@ -93,9 +94,16 @@ class PythonTypist:
 class SwiftTypist:
     """Types into a session of the Swift engine, in a process of its own."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, precision: str) -> None:
         files = ["--model", str(bundled_folder()), "--words", str(ROOT / "ios_demo" / "Model")]
-        files += ["--emoji", str(ROOT / "keyboard_lm" / "languages" / "en" / "emoji.tsv"), "--threads", str(threads)]
+        files += [
+            "--emoji",
+            str(ROOT / "keyboard_lm" / "languages" / "en" / "emoji.tsv"),
+            "--threads",
+            str(threads),
+            "--precision",
+            precision,
+        ]
         command = [str(ROOT / "ios_demo" / "tools" / "swift.sh"), "exec", "bench", *files]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.memory_kb: dict[str, int] = {}
@@ -151,11 +159,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num", type=int, default=2000, help="keys")
     parser.add_argument("--threads", type=int, default=2, help="of both networks")
+    parser.add_argument("--precision", choices=("half", "rounded"), default="rounded", help="of Swift's weights")
     parser.add_argument("--only", choices=("toy", "model"), help="one of the two alone")
     options = parser.parse_args()
     messages = [message for text in shipped_texts() for document in text.documents for message in document]
     messages = messages[:: max(1, len(messages) // 400)]
-    swift = SwiftTypist(options.threads)
+    swift = SwiftTypist(options.threads, options.precision)
     found = {
         name: measure(name, messages, options.num, swift, options.threads)
         for name in ("toy", "model")

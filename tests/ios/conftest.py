@@ -20,6 +20,16 @@ Ask = Callable[[Sequence[Question]], Iterator[dict[str, Any]]]
 @pytest.fixture(scope="session")
 def ask() -> Ask:
     """Return what answers questions about laws of the engine, all of a list in one process."""
+    return _asking()
+
+
+@pytest.fixture(scope="session")
+def ask_rounded() -> Ask:
+    """Return what answers the same with the network's weights rounded to 8 bits."""
+    return _asking("--precision", "rounded")
+
+
+def _asking(*options: str) -> Ask:
     binary = ROOT / "ios_demo" / ".build" / "release" / "keyboard-lm-swift"
     if not binary.is_file():
         pytest.skip("the Swift engine is not built; `make test-swift` builds and tests it")
@@ -27,7 +37,7 @@ def ask() -> Ask:
     def answers(questions: Sequence[Question]) -> Iterator[dict[str, Any]]:
         command = [str(ROOT / "ios_demo" / "tools" / "swift.sh"), "exec", "answer", "--model", str(bundled_folder())]
         lines = "".join(json.dumps(question) + "\n" for question in questions)
-        done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, *options], input=lines, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(found) == len(questions)

@@ -63,7 +63,8 @@ def test_piece_ids_are_the_same_on_every_string(ask: Ask, hostile_texts: list[st
         assert answer["ids"] == tokenizer.encode_tokens(tokenizer.form.encode(text).split()), text
 
 
-def test_logits_are_those_of_torch_in_fp32(ask: Ask, checkpoint: Checkpoint) -> None:
+def _logits(ask: Ask, checkpoint: Checkpoint) -> list[tuple[np.ndarray, np.ndarray]]:
+    # Of contexts and of trees behind them: what Swift says, and what torch says in fp32.
     rng = random.Random(1)
     backend = TorchBackend.load(checkpoint)
     contexts = [[checkpoint.tokenizer.bos_id, *rng.choices(range(300, 8000), k=rng.randint(0, 90))] for _ in range(12)]
@@ -72,15 +73,31 @@ def test_logits_are_those_of_torch_in_fp32(ask: Ask, checkpoint: Checkpoint) -> 
         parents = [-1, 0, -1, 1, 2, 0, -1, 6]
         tree = {"law": "tree", "ids": rng.choices(range(300, 8000), k=8), "parents": parents}
         questions += [{"law": "logits", "ids": context}, tree]
-    found = list(ask(questions))
-    for question, answer in zip(questions, found, strict=True):
+    rows = []
+    for question, answer in zip(questions, ask(questions), strict=True):
         if question["law"] == "logits":
             expected = backend.prefill(question["ids"])
         else:
             expected = backend.score_tree(question["ids"], question["parents"])
-        given = np.array(answer["logits"])
+        rows.append((np.atleast_2d(answer["logits"]), np.atleast_2d(expected)))
+    return rows
+
+
+def test_logits_are_those_of_torch_in_fp32(ask: Ask, checkpoint: Checkpoint) -> None:
+    for given, expected in _logits(ask, checkpoint):
         assert np.abs(given - expected).max() < 5e-4
         assert (given.argmax(-1) == expected.argmax(-1)).all()
+
+
+def test_rounded_weights_cost_less_than_a_tenth_of_what_four_bits_do(ask_rounded: Ask, checkpoint: Checkpoint) -> None:
+    def logprobs(logits: np.ndarray) -> np.ndarray:
+        return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+
+    divergences: list[float] = []
+    for given, expected in _logits(ask_rounded, checkpoint):
+        right, ours = logprobs(expected), logprobs(given)
+        divergences += (np.exp(right) * (right - ours)).sum(-1).tolist()
+    assert np.mean(divergences) < 0.0015  # 0.015 with four bits: `keyboard-lm parity`
 
 
 def test_words_of_the_model_are_the_same(ask: Ask, checkpoint: Checkpoint, hostile_texts: list[str]) -> None:

@@ -16,7 +16,8 @@ struct Bench {
         let config = try ModelConfig(file: files.model.appending(path: "config.json"))
         let toyNetwork = ToyNetwork(scores: engine.parts.tokenizer.model.scores, maxContextLength: config.maxContextLength)
         networks = [
-            TimedNetwork(try CPUBackend(checking: files.model, threads: options.numThreads)), TimedNetwork(toyNetwork),
+            TimedNetwork(try CPUBackend(checking: files.model, threads: options.numThreads, precision: options.precision)),
+            TimedNetwork(toyNetwork),
         ]
         func open(_ network: TimedNetwork) throws -> Session {
             try engine.session(network, PersonalStore(path: nil, knows: engine.parts.language.lexicon.isKnown))

@@ -8,11 +8,12 @@ import KeyboardLM
 struct Laws {
     private let tokenizer: Tokenizer
     private let folder: URL
+    private let precision: Precision
     private var backend: CPUBackend?
     private var predictor: Predictor?
 
-    init(folder: URL) throws {
-        self.folder = folder
+    init(folder: URL, precision: Precision) throws {
+        (self.folder, self.precision) = (folder, precision)
         tokenizer = try Tokenizer(folder: folder)
     }
 
@@ -91,7 +92,7 @@ struct Laws {
 
     private mutating func network() throws -> CPUBackend {
         if let backend { return backend }
-        let loaded = try CPUBackend(folder: folder)
+        let loaded = try CPUBackend(folder: folder, precision: precision)
         backend = loaded
         return loaded
     }

@@ -13,7 +13,8 @@ struct Arguments {
         while let argument = rest.popFirst() {
             switch argument {
             case "--json", "--alone", "--dark": options[argument.drop { $0 == "-" }.description] = "true"
-            case "-n", "--keys", "--model", "--words", "--emoji", "--learned", "--device", "--layout", "--threads":
+            case "-n", "--keys", "--model", "--words", "--emoji", "--learned", "--device", "--layout", "--threads",
+                "--precision":
                 guard let value = rest.popFirst() else { throw Usage("\(argument) needs a value") }
                 options[argument.drop { $0 == "-" }.description] = value
             case _ where argument.hasPrefix("--") && argument != "--help":
@@ -35,6 +36,12 @@ struct Arguments {
         return KeyboardFiles(model: url("model") ?? URL(fileURLWithPath: "Model"), words: url("words"), emoji: url("emoji"))
     }
 
+    func precision() throws -> Precision {
+        guard let name = options["precision"] else { return .half }
+        guard let precision = Precision(rawValue: name) else { throw Usage("--precision is half or rounded") }
+        return precision
+    }
+
     func session() throws -> SessionOptions {
         var session = SessionOptions()
         session.device = options["device"] ?? session.device
@@ -42,6 +49,7 @@ struct Arguments {
         session.personal = options["learned"]
         session.numSlots = try number("n", or: session.numSlots)
         session.numThreads = try number("threads", or: session.numThreads)
+        session.precision = try precision()
         return session
     }
 }
@@ -70,7 +78,7 @@ let help = """
         answers questions about single laws of the engine, one JSON object a line (see tests/ios)
 
     FILES: --model FOLDER with the network and its tokenizer, --words FOLDER with pack.json and lexicon.bin (the same if not
-    said), --emoji FILE; --threads COUNT
+    said), --emoji FILE; --threads COUNT; --precision half, or rounded: weights of 8 bits, several times as fast
     """
 
 func run() throws {
@@ -86,7 +94,7 @@ func run() throws {
         try replay.run()
     case "bench": try Bench(arguments.files, options: arguments.session()).run()
     case "answer":
-        var laws = try Laws(folder: arguments.files.model)
+        var laws = try Laws(folder: arguments.files.model, precision: arguments.precision())
         try laws.answer()
     case "soak":
         let numKeys = try arguments.number("keys", or: 200_000, atMost: 1_000_000_000)

@@ -90,28 +90,10 @@ final class BeamRoom {
 
     /// Keeps the `most` hypotheses of the highest ranks, of equal ones the first.
     ///
-    /// Ranks are counted into bins first, so that only those of one bin have to be put in order.
     /// - Parameter ranks: of each hypothesis, 0 or below.
     func keep(_ most: Int, _ ranks: UnsafePointer<Float>) {
         if count <= most { return }
-        let bins = Self.numBins
-        if counts.isEmpty { counts = [Int32](repeating: 0, count: bins) }
-        var least: Float = 0, numEqual = 0
-        counts.withUnsafeMutableBufferPointer { counts in
-            counts.update(repeating: 0)
-            for place in 0..<count { counts[Self.bin(ranks[place])] += 1 }
-            var bin = 0, above = 0
-            while above + Int(counts[bin]) < most {
-                above += Int(counts[bin])
-                bin += 1
-            }
-            var inBin: [Float] = []
-            inBin.reserveCapacity(Int(counts[bin]))
-            for place in 0..<count where Self.bin(ranks[place]) == bin { inBin.append(ranks[place]) }
-            inBin.sort(by: >)
-            least = inBin[most - above - 1]
-            numEqual = most - above - inBin.prefix { $0 > least }.count
-        }
+        var (least, numEqual) = least(most, ranks)
         var kept = 0
         for place in 0..<count {
             (nodes[kept], logs[kept]) = (nodes[place], logs[place])
@@ -124,6 +106,40 @@ final class BeamRoom {
             }
         }
         count = kept
+    }
+
+    /// Keeps the `most` hypotheses of the highest ranks and all that rank as the last of these does; returns that rank.
+    func keepAll(_ most: Int, _ ranks: UnsafePointer<Float>) -> Float {
+        let (least, _) = least(most, ranks)
+        var kept = 0
+        for place in 0..<count {
+            (nodes[kept], logs[kept]) = (nodes[place], logs[place])
+            kept += ranks[place] >= least ? 1 : 0
+        }
+        count = kept
+        return least
+    }
+
+    // The rank of the last of the `most` highest, and how many of that rank belong to them.
+    //
+    // Ranks are counted into bins first, so that only those of one bin have to be put in order.
+    private func least(_ most: Int, _ ranks: UnsafePointer<Float>) -> (rank: Float, numEqual: Int) {
+        if counts.isEmpty { counts = [Int32](repeating: 0, count: Self.numBins) }
+        return counts.withUnsafeMutableBufferPointer { counts in
+            counts.update(repeating: 0)
+            for place in 0..<count { counts[Self.bin(ranks[place])] += 1 }
+            var bin = 0, above = 0
+            while above + Int(counts[bin]) < most {
+                above += Int(counts[bin])
+                bin += 1
+            }
+            var inBin: [Float] = []
+            inBin.reserveCapacity(Int(counts[bin]))
+            for place in 0..<count where Self.bin(ranks[place]) == bin { inBin.append(ranks[place]) }
+            inBin.sort(by: >)
+            let least = inBin[most - above - 1]
+            return (least, most - above - inBin.prefix { $0 > least }.count)
+        }
     }
 
     private static let numBins = 2048

@@ -145,16 +145,20 @@ package final class CandidateSearch {
         least = last.least
         let isDoubled = typed.count > 1 && typed[typed.count - 2] == letter
         move(last.beam, into: made, evidence.hit)
+        // Whatever comes now can only raise what the last hypothesis kept is worth: what is below it is not looked at.
+        let worth = leastRank()
         stay(last.beam, isDoubled ? channel.doubled(letter, evidence.added) : evidence.added)
         takeIn()
         if let before = last.last {
             let beam = steps[steps.count - 2].beam
-            move(beam, into: added, evidence.hit, before.brushed)
+            move(beam, into: added, evidence.hit, before.brushed, worth: worth)
             takeIn()
             let swap = [Float](repeating: channel.transposition, count: channel.size)
-            move(beam, into: merged, evidence.hit, swap)
+            // A letter more promises no more than the letters before it did, but for what its own key says.
+            let gain = max(0, before.hit.max() ?? 0)
+            move(beam, into: merged, evidence.hit, swap, worth: worth - gain - Self.rounding)
             let swapped = merged.beam()
-            move(swapped, into: added, before.hit)
+            move(swapped, into: added, before.hit, worth: worth)
             takeIn()
         }
         var respelt = self.respelt(typed, steps)
@@ -177,20 +181,36 @@ package final class CandidateSearch {
     }
 
     // Where the next letter can take hypotheses, as far as that is worth it: their logarithms and those of the letter, in turn.
-    private func move(_ beam: Beam, into room: BeamRoom, _ first: [Float], _ second: [Float]? = nil) {
-        let file = lexicon.file, least = self.least
+    private func move(
+        _ beam: Beam, into room: BeamRoom, _ first: [Float], _ second: [Float]? = nil, worth: Float = -.infinity
+    ) {
+        let file = lexicon.file, least = self.least, count = beam.count
         room.clear(room: numChildren(beam))
         let (nodes, logs, letters) = (room.nodes, room.logs, file.letters)
+        let (firstChild, best) = (file.firstChild, file.bestFrequency)
+        let given = second.map { zip(first, $0).map { ($0, $1) } } ?? first.map { ($0, 0) }
+        let mostGiven = given.lazy.map { $0 + $1 }.max() ?? 0
         var num = 0
-        for place in 0..<beam.count {
-            let node = Int(beam.nodes[place]), log = beam.logs[place]
-            for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
-                let letter = Int(letters[child])
-                var moved = log + first[letter]
-                if let second { moved += second[letter] }
-                nodes[num] = Int32(truncatingIfNeeded: child)
-                logs[num] = moved
-                num += moved > least ? 1 : 0
+        // Letters and frequencies were looked through when the lexicon was opened: none is beyond its table.
+        given.withUnsafeBufferPointer { given in
+            promiseOf.withUnsafeBufferPointer { promise in
+                beam.nodes.withUnsafeBufferPointer { from in
+                    beam.logs.withUnsafeBufferPointer { fromLogs in
+                        for place in 0..<count {
+                            let node = Int(from[place]), log = fromLogs[place]
+                            // No child can come further than this.
+                            let most = log + mostGiven + Self.rounding
+                            if most <= least || most + promise[Int(best[node])] < worth { continue }
+                            for child in Int(firstChild[node])..<Int(firstChild[node + 1]) {
+                                let (hit, other) = given[Int(letters[child])]
+                                let moved = log + hit + other
+                                nodes[num] = Int32(truncatingIfNeeded: child)
+                                logs[num] = moved
+                                num += moved > least && moved + promise[Int(best[child])] >= worth ? 1 : 0
+                            }
+                        }
+                    }
+                }
             }
         }
         room.count = num
@@ -250,14 +270,17 @@ package final class CandidateSearch {
         let beam = made.beam()
         added.clear(room: numChildren(beam))
         let (nodes, logs) = (added.nodes, added.logs)
+        let worth = leastRank(), best = file.bestFrequency
         var num = 0
         omission.withUnsafeBufferPointer { omission in
-            for place in 0..<beam.count {
-                let node = Int(beam.nodes[place]), log = beam.logs[place], row = Int(file.letters[node]) * size
-                for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
-                    let skipped = log + omission[row + Int(file.letters[child])]
-                    (nodes[num], logs[num]) = (Int32(truncatingIfNeeded: child), skipped)
-                    num += skipped > least ? 1 : 0
+            promiseOf.withUnsafeBufferPointer { promise in
+                for place in 0..<beam.count {
+                    let node = Int(beam.nodes[place]), log = beam.logs[place], row = Int(file.letters[node]) * size
+                    for child in Int(file.firstChild[node])..<Int(file.firstChild[node + 1]) {
+                        let skipped = log + omission[row + Int(file.letters[child])]
+                        (nodes[num], logs[num]) = (Int32(truncatingIfNeeded: child), skipped)
+                        num += skipped > least && skipped + promise[Int(best[child])] >= worth ? 1 : 0
+                    }
                 }
             }
         }
@@ -270,15 +293,31 @@ package final class CandidateSearch {
 
     // Keeps the best of what has been made.
     private func prune() {
+        if made.count <= options.beam { return }
+        rank()
+        ranks.withUnsafeBufferPointer { ranks in
+            if let start = ranks.baseAddress { made.keep(options.beam, start) }
+        }
+    }
+
+    // What the last of the best of what has been made is worth; drops what is worth less.
+    private func leastRank() -> Float {
+        if made.count < options.beam { return -.infinity }
+        rank()
+        return ranks.withUnsafeBufferPointer { ranks in
+            ranks.baseAddress.map { made.keepAll(options.beam, $0) } ?? -.infinity
+        }
+    }
+
+    // What each hypothesis that has been made is worth.
+    private func rank() {
         let num = made.count
-        if num <= options.beam { return }
         if ranks.count < num { ranks = [Float](repeating: 0, count: 2 * num) }
         let best = lexicon.file.bestFrequency, (nodes, logs) = (made.nodes, made.logs)
         ranks.withUnsafeMutableBufferPointer { ranks in
             promiseOf.withUnsafeBufferPointer { promise in
                 for place in 0..<num { ranks[place] = logs[place] + promise[Int(best[Int(nodes[place])])] }
             }
-            if let start = ranks.baseAddress { made.keep(options.beam, start) }
         }
     }
 
@@ -300,5 +339,6 @@ package final class CandidateSearch {
         }
     }
 
+    private static let rounding: Float = 1e-3  // more than sums of a few logarithms are off by
     private static let mostErrors: Float = -8  // of a hypothesis that a rule of spelling is tried on
 }

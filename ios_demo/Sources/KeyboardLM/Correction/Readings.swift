@@ -50,14 +50,18 @@ final class Readings {
     private let written = Memo<Place, Written?>(most: 2048)
     private let lists = Memo<Listed, (words: [Reading], splits: [Reading])>(most: 256)
 
-    private struct Place: Hashable {
+    private struct Place: MemoKey {
         let word: CodePoints
         let isCapitalised, startsSentence: Bool
+
+        var mixed: UInt64 { word.mixed ^ (isCapitalised ? 1 << 63 : 0) ^ (startsSentence ? 1 << 62 : 0) }
     }
 
-    private struct Listed: Hashable {
+    private struct Listed: MemoKey {
         let word: CodePoints
         let startsSentence: Bool
+
+        var mixed: UInt64 { word.mixed ^ (startsSentence ? 1 << 63 : 0) }
     }
 
     init(_ search: CandidateSearch, _ form: TextForm, _ options: CorrectorOptions, _ words: KnownWords, _ layout: Layout) {

@@ -24,6 +24,8 @@ public struct SessionOptions: Sendable {
     /// The file of what is learned; nil keeps it in memory.
     public var personal: String?
     public var numThreads = 2
+    /// Of the network on the processor.
+    public var precision = Precision.half
     /// Of the app: another one gives a network another chance that may have killed the process.
     public var version = ""
 
@@ -70,7 +72,7 @@ public final class KeyboardEngine {
 
     /// Opens a keyboard over the network of the files.
     public func session() throws -> Session {
-        let backend = try self.backend ?? CPUBackend(checking: files.model, threads: options.numThreads)
+        let backend = try self.backend ?? CPUBackend(checking: files.model, threads: options.numThreads, precision: options.precision)
         self.backend = backend
         let store = try PersonalStore(path: options.personal, knows: parts.language.lexicon.isKnown)
         return try session(backend, store)

@@ -58,8 +58,8 @@ final class OfferFilter {
 final class Ranking {
     private let filter: OfferFilter
     private let view: PersonalView?
-    private var places: [CodePoints: Int] = [:]
     private var offers: [Offer] = []
+    private var keys: [(mixed: UInt64, letters: CodePoints)] = []  // of each offer, folded
 
     init(_ filter: OfferFilter, _ view: PersonalView?) { (self.filter, self.view) = (filter, view) }
 
@@ -71,12 +71,13 @@ final class Ranking {
             if let view, offer.source == .network || offer.source == .ownWords || offer.source == .mistyped {
                 offer.logPrior = logarithm(view.mix(exp(offer.logPrior), offer.word))  // the corrector has asked it itself
             }
-            let key = Case.fold(offer.text)
-            if let place = places[key] {
+            let key = Case.fold(offer.text), mixed = key.mixed
+            // They are a few dozen: looked through sooner than a dictionary is asked.
+            if let place = keys.firstIndex(where: { $0.mixed == mixed && $0.letters == key }) {
                 if offer.logJoint > offers[place].logJoint { offers[place] = offer }
             } else {
-                places[key] = offers.count
                 offers.append(offer)
+                keys.append((mixed, key))
             }
         }
     }

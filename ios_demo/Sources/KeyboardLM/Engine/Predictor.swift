@@ -21,9 +21,9 @@ public final class Predictor {
 
     /// - Parameter folder: with `config.json`, `tokenizer.model`, `proper_nouns.txt` and `model.safetensors`.
     /// - Throws: `KeyboardLMError` where a file is missing or damaged, or the parts do not belong together.
-    public init(folder: URL, numSuggestions: Int = 3, threads: Int = 2) throws {
+    public init(folder: URL, numSuggestions: Int = 3, threads: Int = 2, precision: Precision = .half) throws {
         tokenizer = try Tokenizer(folder: folder)
-        let backend = try CPUBackend(checking: folder, threads: threads)
+        let backend = try CPUBackend(checking: folder, threads: threads, precision: precision)
         boundaries = try Boundaries(backend, tokenizer, maxNodes: SearchOptions().maxNodes)
         self.numSuggestions = numSuggestions
     }

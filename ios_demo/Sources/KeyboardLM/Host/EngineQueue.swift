@@ -181,7 +181,7 @@ extension EngineQueue.Opened {
         var problem: String?
         var choice: BackendChoice?
         do {
-            let processor = try CPUBackend(checking: files.model, threads: options.numThreads)
+            let processor = try CPUBackend(checking: files.model, threads: options.numThreads, precision: options.precision)
             let sentinel = options.personal.map {
                 CrashSentinel(
                     file: URL(fileURLWithPath: $0).deletingLastPathComponent().appending(path: "first-calls"),

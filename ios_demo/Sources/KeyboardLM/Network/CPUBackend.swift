@@ -1,6 +1,15 @@
 import Foundation
+import KeyboardLMKernels
 
-/// OpenELM on the processor, in single precision over the checkpoint's fp16 weights.
+/// What the weights of the network on the processor are multiplied in.
+public enum Precision: String, Sendable {
+    /// As the checkpoint has them, mapped and widened: the reference, and no memory that has to be written.
+    case half
+    /// Rounded to 8 bits when the network is opened: several times as fast, and half of the file's size in memory.
+    case rounded
+}
+
+/// OpenELM on the processor, in single precision over the checkpoint's fp16 weights, or over these rounded to 8 bits.
 ///
 /// The reference on every system, what answers until Core ML has loaded, and what is left when it fails.
 package final class CPUBackend: Backend {
@@ -11,7 +20,7 @@ package final class CPUBackend: Backend {
 
     private struct Layer {
         let attentionNorm, feedForwardNorm, queryNorm, keyNorm: [Float]
-        let inProjection, outProjection, gateAndUp, down: Matrix
+        let inProjection, outProjection, gateAndUp, down: any WeightMatrix
         let queryHeads, keyValueHeads: Int
     }
 
@@ -19,7 +28,8 @@ package final class CPUBackend: Backend {
     private let weights: Safetensors  // owns what the matrices point to
     private let layers: [Layer]
     private let finalNorm: [Float]
-    private let table: Matrix
+    private let table: any WeightMatrix
+    private let embeddings: UnsafeRawPointer  // (V, C), fp16
     private let threads: Int
     private let cosines: [Float]  // (S, D/2)
     private let sines: [Float]
@@ -30,13 +40,17 @@ package final class CPUBackend: Backend {
     ///   - folder: with `config.json` and `model.safetensors`.
     ///   - capacity: slots of the cache; nil for the context length that the network was trained for.
     ///   - threads: of the larger products.
+    ///   - precision: of the weights.
     /// - Throws: `KeyboardLMError` where a file is missing, damaged, or does not fit the configuration.
-    package init(folder: URL, capacity: Int? = nil, threads: Int = 2) throws {
+    package init(folder: URL, capacity: Int? = nil, threads: Int = 2, precision: Precision = .half) throws {
         config = try ModelConfig(file: folder.appending(path: "config.json"))
         weights = try Safetensors(file: folder.appending(path: "model.safetensors"))
         self.capacity = capacity ?? config.maxContextLength
         self.threads = max(1, threads)
         let (dim, head) = (config.modelDim, config.headDim)
+        func matrix(_ tensor: Safetensors.Tensor) throws -> any WeightMatrix {
+            precision == .half ? Matrix(tensor) : try RoundedMatrix(tensor)
+        }
         var layers: [Layer] = []
         for index in 0..<config.numLayers {
             let name = "transformer.layers.\(index)."
@@ -48,16 +62,17 @@ package final class CPUBackend: Backend {
                     feedForwardNorm: try Self.vector(weights, name + "ffn_norm.weight", dim),
                     queryNorm: try Self.vector(weights, name + "attn.q_norm.weight", head),
                     keyNorm: try Self.vector(weights, name + "attn.k_norm.weight", head),
-                    inProjection: Matrix(
-                        try weights.tensor(name + "attn.qkv_proj.weight", [(queries + 2 * groups) * head, dim])),
-                    outProjection: Matrix(try weights.tensor(name + "attn.out_proj.weight", [dim, queries * head])),
-                    gateAndUp: Matrix(try weights.tensor(name + "ffn.proj_1.weight", [2 * width, dim])),
-                    down: Matrix(try weights.tensor(name + "ffn.proj_2.weight", [dim, width])),
+                    inProjection: try matrix(
+                        weights.tensor(name + "attn.qkv_proj.weight", [(queries + 2 * groups) * head, dim])),
+                    outProjection: try matrix(weights.tensor(name + "attn.out_proj.weight", [dim, queries * head])),
+                    gateAndUp: try matrix(weights.tensor(name + "ffn.proj_1.weight", [2 * width, dim])),
+                    down: try matrix(weights.tensor(name + "ffn.proj_2.weight", [dim, width])),
                     queryHeads: queries, keyValueHeads: groups))
         }
         self.layers = layers
         finalNorm = try Self.vector(weights, "transformer.norm.weight", dim)
-        table = Matrix(try weights.tensor("transformer.token_embeddings.weight", [config.vocabularySize, dim]))
+        let shared = try weights.tensor("transformer.token_embeddings.weight", [config.vocabularySize, dim])
+        (table, embeddings) = (try matrix(shared), shared.values)
         let half = head / 2
         var cosines: [Float] = [], sines: [Float] = []
         for position in 0..<self.capacity {
@@ -82,7 +97,7 @@ package final class CPUBackend: Backend {
     package func decode(_ ids: [Int]) throws -> [Float] {
         try check(start: length, ids)
         let positions = ids.indices.map { length + $0 }
-        let last = forward(ids, positions: positions, visible: nil, logitsOf: [ids.count - 1])[0]
+        let last = forward(ids, positions: positions, seen: nil, logitsOf: ids.count - 1..<ids.count)[0]
         length += ids.count
         return last
     }
@@ -92,14 +107,17 @@ package final class CPUBackend: Backend {
         guard parents.count == ids.count, parents.indices.allSatisfy({ (-1..<$0).contains(parents[$0]) }) else {
             throw KeyboardLMError("a tree has one parent for each token, and a parent comes before its child")
         }
-        var depths: [Int] = [], visible: [[Bool]] = []
+        let count = ids.count
+        var depths: [Int] = []
+        var seen = [UInt8](repeating: 0, count: count * count)  // of each node, itself and those before it on its path
         for (node, parent) in parents.enumerated() {
             depths.append(parent < 0 ? 0 : depths[parent] + 1)
-            var row = parent < 0 ? [Bool](repeating: false, count: ids.count) : visible[parent]
-            row[node] = true
-            visible.append(row)
+            if parent >= 0 {
+                for other in 0..<count { seen[node * count + other] = seen[parent * count + other] }
+            }
+            seen[node * count + node] = 1
         }
-        return forward(ids, positions: depths.map { length + $0 }, visible: visible, logitsOf: Array(ids.indices))
+        return forward(ids, positions: depths.map { length + $0 }, seen: seen, logitsOf: ids.indices)
     }
 
     package func rewind(_ length: Int) {
@@ -108,40 +126,38 @@ package final class CPUBackend: Backend {
     }
 
     // T tokens behind the cache: (T, C) through all layers; logits of some rows, (R, V).
-    private func forward(_ ids: [Int], positions: [Int], visible: [[Bool]]?, logitsOf rows: [Int]) -> [[Float]] {
+    private func forward(_ ids: [Int], positions: [Int], seen: [UInt8]?, logitsOf rows: Range<Int>) -> [[Float]] {
         let (count, dim) = (ids.count, config.modelDim)
         var x = [Float](repeating: 0, count: count * dim)
         for (token, id) in ids.enumerated() {
-            let row = table.values + id * dim * 2
+            let row = embeddings + id * dim * 2
             for channel in 0..<dim {
                 x[token * dim + channel] = Float(row.loadUnaligned(fromByteOffset: 2 * channel, as: Float16.self))
             }
         }
         for index in layers.indices {
-            attend(index, &x, count, positions, visible)
+            attend(index, &x, count, positions, seen)
             feedForward(layers[index], &x, count)
         }
-        var picked = [Float](repeating: 0, count: rows.count * dim)
-        for (place, row) in rows.enumerated() {
-            for channel in 0..<dim { picked[place * dim + channel] = x[row * dim + channel] }
-        }
-        normalize(&picked, rows.count, finalNorm)
-        let logits = product(table, picked, rows.count)  // (R, V)
         let size = config.vocabularySize
-        return rows.indices.map { Array(logits[$0 * size..<($0 + 1) * size]) }
+        let picked = normalized(Array(x[rows.lowerBound * dim..<rows.upperBound * dim]), rows.count, finalNorm)
+        let logits = product(table, picked, rows.count)  // (R, V)
+        if rows.count == 1 { return [logits] }
+        return (0..<rows.count).map { Array(logits[$0 * size..<($0 + 1) * size]) }
     }
 
-    private func attend(_ index: Int, _ x: inout [Float], _ count: Int, _ positions: [Int], _ visible: [[Bool]]?) {
+    private func attend(_ index: Int, _ x: inout [Float], _ count: Int, _ positions: [Int], _ seen: [UInt8]?) {
         let layer = layers[index], head = config.headDim, slots = capacity
-        var normal = x
-        normalize(&normal, count, layer.attentionNorm)
-        var heads = product(layer.inProjection, normal, count)  // (T, (H + 2G) D)
+        var heads = product(layer.inProjection, normalized(x, count, layer.attentionNorm), count)  // (T, (H + 2G) D)
         let width = layer.inProjection.rows
         let (queries, groups) = (layer.queryHeads, layer.keyValueHeads)
         for token in 0..<count {
             for number in 0..<queries + groups {
                 let start = token * width + number * head
-                normalizeHead(&heads, start, number < queries ? layer.queryNorm : layer.keyNorm)
+                heads.withUnsafeMutableBufferPointer {
+                    let norm = number < queries ? layer.queryNorm : layer.keyNorm
+                    klm_normalize($0.baseAddress! + start, norm, head, config.normEpsilon)
+                }
                 rotate(&heads, start, positions[token])
             }
             let slot = length + token
@@ -153,62 +169,52 @@ package final class CPUBackend: Backend {
                 }
             }
         }
-        var mixed = [Float](repeating: 0, count: count * queries * head)  // (T, H D)
-        let scale = 1 / Float(head).squareRoot()
+        let scale = 1 / Float(head).squareRoot(), perGroup = queries / groups
         var scores = [Float](repeating: 0, count: length + count)
-        heads.withUnsafeBufferPointer { heads in
-            keys[index].withUnsafeBufferPointer { keys in
-                values[index].withUnsafeBufferPointer { values in
-                    for token in 0..<count {
-                        for number in 0..<queries {
-                            let group = number / (queries / groups)
-                            let query = heads.baseAddress! + token * width + number * head
-                            var largest = -Float.infinity
-                            let stop = length + (visible == nil ? token + 1 : count)
-                            for slot in 0..<stop {
-                                if let visible, slot >= length, !visible[token][slot - length] {
-                                    scores[slot] = -Float.infinity
-                                    continue
+        let mixed = [Float](unsafeUninitializedCapacity: count * queries * head) { mixed, filled in  // (T, H D)
+            for token in 0..<count {
+                let stop = length + (seen == nil ? token + 1 : count)
+                for number in 0..<queries {
+                    let group = number / perGroup * slots * head, query = token * width + number * head
+                    func attend(_ seen: UnsafePointer<UInt8>?) {
+                        heads.withUnsafeBufferPointer { heads in
+                            keys[index].withUnsafeBufferPointer { keys in
+                                values[index].withUnsafeBufferPointer { values in
+                                    klm_attend(
+                                        heads.baseAddress! + query, keys.baseAddress! + group, values.baseAddress! + group, seen, length,
+                                        stop, head, scale, &scores, mixed.baseAddress! + (token * queries + number) * head)
                                 }
-                                let key = keys.baseAddress! + (group * slots + slot) * head
-                                scores[slot] = dot(query, key, head) * scale
-                                largest = max(largest, scores[slot])
-                            }
-                            var total: Float = 0
-                            for slot in 0..<stop {
-                                scores[slot] = scores[slot] == -Float.infinity ? 0 : exp(scores[slot] - largest)
-                                total += scores[slot]
-                            }
-                            let target = (token * queries + number) * head
-                            for slot in 0..<stop where scores[slot] != 0 {
-                                let share = scores[slot] / total
-                                let value = values.baseAddress! + (group * slots + slot) * head
-                                for channel in 0..<head { mixed[target + channel] += share * value[channel] }
                             }
                         }
                     }
+                    if let seen {
+                        seen.withUnsafeBufferPointer { attend($0.baseAddress! + token * count) }
+                    } else {
+                        attend(nil)
+                    }
                 }
             }
+            filled = count * queries * head
         }
         add(product(layer.outProjection, mixed, count), to: &x)
     }
 
     private func feedForward(_ layer: Layer, _ x: inout [Float], _ count: Int) {
-        var normal = x
-        normalize(&normal, count, layer.feedForwardNorm)
-        let both = product(layer.gateAndUp, normal, count)  // (T, 2F)
+        let both = product(layer.gateAndUp, normalized(x, count, layer.feedForwardNorm), count)  // (T, 2F)
         let width = layer.down.columns
-        var gated = [Float](repeating: 0, count: count * width)  // (T, F)
-        for token in 0..<count {
-            for channel in 0..<width {
-                let gate = both[token * 2 * width + channel]
-                gated[token * width + channel] = gate / (1 + exp(-gate)) * both[token * 2 * width + width + channel]
+        let gated = [Float](unsafeUninitializedCapacity: count * width) { gated, filled in  // (T, F)
+            both.withUnsafeBufferPointer {
+                for token in 0..<count {
+                    let gate = $0.baseAddress! + token * 2 * width
+                    klm_gate(gate, gate + width, width, gated.baseAddress! + token * width)
+                }
             }
+            filled = count * width
         }
         add(product(layer.down, gated, count), to: &x)
     }
 
-    private func product(_ matrix: Matrix, _ x: [Float], _ count: Int) -> [Float] {
+    private func product(_ matrix: any WeightMatrix, _ x: [Float], _ count: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: count * matrix.rows) { buffer, filled in
             x.withUnsafeBufferPointer {
                 matrix.multiply($0.baseAddress!, count: count, into: buffer.baseAddress!, threads: threads)
@@ -217,21 +223,12 @@ package final class CPUBackend: Backend {
         }
     }
 
-    private func normalize(_ x: inout [Float], _ count: Int, _ weight: [Float]) {
-        let dim = weight.count
-        for token in 0..<count {
-            var sum: Float = 0
-            for channel in 0..<dim { sum += x[token * dim + channel] * x[token * dim + channel] }
-            let factor = 1 / (sum / Float(dim) + config.normEpsilon).squareRoot()
-            for channel in 0..<dim { x[token * dim + channel] *= factor * weight[channel] }
+    private func normalized(_ x: [Float], _ count: Int, _ weight: [Float]) -> [Float] {
+        var x = x
+        x.withUnsafeMutableBufferPointer {
+            for token in 0..<count { klm_normalize($0.baseAddress! + token * weight.count, weight, weight.count, config.normEpsilon) }
         }
-    }
-
-    private func normalizeHead(_ x: inout [Float], _ start: Int, _ weight: [Float]) {
-        var sum: Float = 0
-        for channel in 0..<weight.count { sum += x[start + channel] * x[start + channel] }
-        let factor = 1 / (sum / Float(weight.count) + config.normEpsilon).squareRoot()
-        for channel in 0..<weight.count { x[start + channel] *= factor * weight[channel] }
+        return x
     }
 
     private func rotate(_ x: inout [Float], _ start: Int, _ position: Int) {
@@ -244,25 +241,9 @@ package final class CPUBackend: Backend {
         }
     }
 
-    @inline(__always)
-    private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
-        var sum = SIMD8<Float>.zero
-        var index = 0
-        while index + 8 <= count {
-            sum +=
-                UnsafeRawPointer(a + index).loadUnaligned(as: SIMD8<Float>.self)
-                * UnsafeRawPointer(b + index).loadUnaligned(as: SIMD8<Float>.self)
-            index += 8
-        }
-        var total = sum.sum()
-        while index < count {
-            total += a[index] * b[index]
-            index += 1
-        }
-        return total
+    private func add(_ y: [Float], to x: inout [Float]) {
+        for index in 0..<min(x.count, y.count) { x[index] += y[index] }
     }
-
-    private func add(_ y: [Float], to x: inout [Float]) { for index in x.indices { x[index] += y[index] } }
 
     private static func vector(_ weights: Safetensors, _ name: String, _ count: Int) throws -> [Float] {
         let tensor = try weights.tensor(name, [count])

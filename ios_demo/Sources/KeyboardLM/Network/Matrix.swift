@@ -1,7 +1,22 @@
 import Foundation
 
+/// Weights that vectors are multiplied by.
+protocol WeightMatrix {
+    var rows: Int { get }
+    var columns: Int { get }
+    /// Writes `x` times the matrix, for each of `count` vectors: (count, columns) to (count, rows).
+    func multiply(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>, threads: Int)
+}
+
+/// Calls `work` for parts of some rows, on as many threads; the parts write to rows of their own.
+func inParts(of rows: Int, _ parts: Int, _ work: @escaping @Sendable (Range<Int>) -> Void) {
+    if parts == 1 { return work(0..<rows) }
+    let step = (rows + parts - 1) / parts
+    DispatchQueue.concurrentPerform(iterations: parts) { work(min($0 * step, rows)..<min(($0 + 1) * step, rows)) }
+}
+
 /// A weight matrix of fp16 values that lie in a mapped file, (rows, columns), row by row.
-struct Matrix {
+struct Matrix: WeightMatrix {
     let rows: Int
     let columns: Int
     let values: UnsafeRawPointer
@@ -11,19 +26,9 @@ struct Matrix {
         values = tensor.values
     }
 
-    /// Writes `x` times the matrix, for each of `count` vectors: (count, columns) to (count, rows).
     func multiply(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>, threads: Int) {
-        let parts = rows * columns * count < Self.leastForThreads ? 1 : threads
-        if parts == 1 {
-            multiply(0..<rows, x, count, y)
-            return
-        }
-        let step = (rows + parts - 1) / parts
-        // The parts write to rows of their own.
         nonisolated(unsafe) let (x, y, matrix) = (x, y, self)
-        DispatchQueue.concurrentPerform(iterations: parts) { part in
-            matrix.multiply(min(part * step, matrix.rows)..<min((part + 1) * step, matrix.rows), x, count, y)
-        }
+        inParts(of: rows, rows * columns * count < Self.leastForThreads ? 1 : threads) { matrix.multiply($0, x, count, y) }
     }
 
     private static let leastForThreads = 1 << 17

@@ -54,8 +54,8 @@ extension CPUBackend {
     /// Opens the network of a model's folder, after a look at whether its files belong together.
     ///
     /// - Throws: `KeyboardLMError` where they do not, or one is missing or damaged.
-    package convenience init(checking folder: URL, threads: Int = 2) throws {
+    package convenience init(checking folder: URL, threads: Int = 2, precision: Precision = .half) throws {
         try ModelIndex(folder: folder).check()
-        try self.init(folder: folder, threads: threads)
+        try self.init(folder: folder, threads: threads, precision: precision)
     }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import KeyboardLMKernels
 
 /// A path of piece ids behind a context.
 package typealias Path = [Int]
@@ -137,10 +137,8 @@ package final class ContextCache {
 
 /// Probabilities of logits.
 package func softmax(_ logits: [Float]) -> [Float] {
-    let largest = logits.max() ?? 0
-    var found = logits.map { exp($0 - largest) }
-    // In double precision: one sum of floats after another is off by 1e-5 over a vocabulary.
-    let total = Float(found.reduce(0.0) { $0 + Double($1) })
-    for index in found.indices { found[index] /= total }
-    return found
+    [Float](unsafeUninitializedCapacity: logits.count) { buffer, filled in
+        if let start = buffer.baseAddress { klm_probabilities(logits, logits.count, start) }
+        filled = logits.count
+    }
 }

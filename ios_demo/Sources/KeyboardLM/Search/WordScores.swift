@@ -12,8 +12,8 @@ package struct Score: Sendable {
 package final class WordScorer {
     private let tokenizer: Tokenizer
     private let maxNodes: Int
-    private var paths: [[CodePoints]: Path] = [:]
-    private static let maxRemembered = 20_000
+    private let paths = Memo<CodePoints, Path>(most: 8192)  // of words of one token
+    private let pathsOfSeveral = Memo<[CodePoints], Path>(most: 1024)
 
     package init(_ tokenizer: Tokenizer, maxNodes: Int = 16) {
         (self.tokenizer, self.maxNodes) = (tokenizer, maxNodes)
@@ -63,11 +63,8 @@ package final class WordScorer {
 
     /// The pieces of form tokens.
     package func path(_ word: [CodePoints]) -> Path {
-        if let known = paths[word] { return known }
-        if paths.count >= Self.maxRemembered { paths.removeAll(keepingCapacity: true) }
-        let path = tokenizer.encode(word)
-        paths[word] = path
-        return path
+        word.count == 1
+            ? paths.value(word[0]) { tokenizer.encode(word) } : pathsOfSeveral.value(word) { tokenizer.encode(word) }
     }
 
     private func probability(_ boundary: Boundary, _ path: Path) -> Double {

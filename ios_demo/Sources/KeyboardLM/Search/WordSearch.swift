@@ -103,7 +103,7 @@ package struct WordSearch {
     private let capitals: [(place: Int, character: UInt32)]
     private var frontier = Heap<Branch>()
     private var endings: [Endings] = []
-    private var found: [CodePoints: Double] = [:]
+    private var found = FoundWords()
     private var lastWanted: Double? = 0
     private var foundMass = 0.0
     private var prefixMass = 0.0
@@ -140,9 +140,8 @@ package struct WordSearch {
             numRounds += 1  // also where an earlier search has paid for it: the answer must not depend on that
             for branch in batch { open(node(branch)) }
         }
-        let best = found.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }.prefix(options.numWords)
         return SearchResult(
-            words: best.map { Word(text: asCased($0.key), probability: $0.value) },
+            words: found.best(options.numWords).map { Word(text: asCased($0.key), probability: $0.mass) },
             typedProbability: TextForm.isWord(key) ? mass(of: key) : 0,
             prefixProbability: prefixMass,
             unexplored: droppedMass + frontier.items.reduce(0.0) { $0 + $1.value.mass },
@@ -168,10 +167,9 @@ package struct WordSearch {
     }
 
     private mutating func floor() -> Double {
-        if lastWanted == nil {
-            lastWanted = found.count >= options.numWords ? found.values.sorted(by: >)[options.numWords - 1] : 0
-        }
-        return max(lastWanted! * options.stopRatio, foundMass * options.negligible)
+        let last = lastWanted ?? found.mass(ofPlace: options.numWords)
+        lastWanted = last
+        return max(last * options.stopRatio, foundMass * options.negligible)
     }
 
     private mutating func node(_ branch: Branch) -> Node {
@@ -261,12 +259,14 @@ package struct WordSearch {
         foundMass += mass
         lastWanted = nil
         if !isFirst {
-            for key in found.keys where key.hasPrefix(ending.stem) { found[key]! += ending.mass(of: key) }
+            found.add { $0.hasPrefix(ending.stem) ? ending.mass(of: $0) : 0 }
         }
         for (place, here) in ending.best(4 * options.numWords + 20, floor: floor) {
-            let key = ending.stem + ending.pieces.keys[place]
+            let key = ending.stem.isEmpty ? ending.pieces.keys[place] : ending.stem + ending.pieces.keys[place]
+            let mixed = key.mixed
+            if !isFirst && found.contains(key, mixed) { continue }  // at the first, each group is another word
             let isWord = ending.stem.isEmpty ? ending.pieces.areWords[place] : TextForm.isWord(key)
-            if found[key] == nil && isWord { found[key] = isFirst ? here : self.mass(of: key) }
+            if isWord { found.append(key, mixed, isFirst ? here : self.mass(of: key)) }
         }
     }
 
@@ -286,6 +286,40 @@ package struct WordSearch {
         var stems: [CodePoints] = []
         for ending in fitting where !stems.contains(ending.stem) { stems.append(ending.stem) }
         return stems.flatMap { stem in fitting.filter { $0.stem == stem } }
+    }
+}
+
+/// Words that a search has found so far, folded: a few dozen, looked through sooner than a dictionary is asked.
+private struct FoundWords {
+    private var keys: [CodePoints] = []
+    private var hashes: [UInt64] = []
+    private var masses: [Double] = []
+
+    func contains(_ key: CodePoints, _ mixed: UInt64) -> Bool {
+        hashes.indices.contains { hashes[$0] == mixed && keys[$0] == key }
+    }
+
+    mutating func append(_ key: CodePoints, _ mixed: UInt64, _ mass: Double) {
+        keys.append(key)
+        hashes.append(mixed)
+        masses.append(mass)
+    }
+
+    /// Adds to each word what else is known of it.
+    mutating func add(_ mass: (CodePoints) -> Double) {
+        for place in keys.indices { masses[place] += mass(keys[place]) }
+    }
+
+    /// The most probable words, of equal ones in the order of their letters.
+    func best(_ count: Int) -> [(key: CodePoints, mass: Double)] {
+        let order = keys.indices.sorted { masses[$0] != masses[$1] ? masses[$0] > masses[$1] : keys[$0] < keys[$1] }
+        return order.prefix(count).map { (keys[$0], masses[$0]) }
+    }
+
+    /// The mass of the word in a place of that order, counted from 1; 0 where there are fewer.
+    func mass(ofPlace number: Int) -> Double {
+        let best = bestFirst(number, of: masses.count) { masses[$0] }
+        return best.count == number && number > 0 ? masses[best[number - 1]] : 0
     }
 }
 

@@ -23,8 +23,8 @@ public struct CodePoints: Hashable, Comparable, Sendable, ExpressibleByStringLit
 
     public var description: String { string }
 
-    /// All bytes at once: the hash of an array takes one number after another, and texts are looked up at every key.
-    public func hash(into hasher: inout Hasher) { values.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    /// One number for all: the hash of an array takes one after another, and texts are looked up at every key.
+    public func hash(into hasher: inout Hasher) { hasher.combine(mixed) }
     public var count: Int { values.count }
     public var isEmpty: Bool { values.isEmpty }
 

@@ -121,6 +121,7 @@ package final class PieceTable {
 package enum Case {
     /// Lower case, character by character, so that the length stays.
     package static func fold(_ text: CodePoints) -> CodePoints {
+        if text.values.allSatisfy({ $0 < 0x80 && !(0x41...0x5A).contains($0) }) { return text }
         var folded = text
         for (index, c) in text.values.enumerated() {
             if c < 0x80 {

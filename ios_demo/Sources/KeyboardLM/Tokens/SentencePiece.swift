@@ -10,7 +10,7 @@ package struct SentencePiece: Sendable {
     package let types: [PieceType]
     package let byteIDs: [Int]
 
-    private let children: [UInt64: Int32]
+    private let children: Children
     private let pieceOfNode: [Int32]
     private let unknownScore: Float
     private let unknownID: Int
@@ -49,16 +49,15 @@ package struct SentencePiece: Sendable {
             bytes[value] = id
         }
         byteIDs = bytes
-        var children: [UInt64: Int32] = [:], pieceOfNode: [Int32] = [-1]
+        var children = Children(), pieceOfNode: [Int32] = [-1]
         for (id, piece) in pieces.enumerated() where types[id] == .normal || types[id] == .userDefined {
             var node: Int32 = 0
             for c in piece.values {
-                let key = UInt64(node) << 32 | UInt64(c)
-                if let next = children[key] {
+                if let next = children.child(of: node, c) {
                     node = next
                 } else {
                     let next = Int32(pieceOfNode.count)
-                    children[key] = next
+                    children.add(next, to: node, c)
                     pieceOfNode.append(-1)
                     node = next
                 }
@@ -84,7 +83,7 @@ package struct SentencePiece: Sendable {
             var node: Int32 = 0
             var hasSingle = false
             var end = start
-            while end < symbols.count, let next = children[UInt64(node) << 32 | UInt64(symbols[end])] {
+            while end < symbols.count, let next = children.child(of: node, symbols[end]) {
                 node = next
                 end += 1
                 let id = Int(pieceOfNode[Int(node)])
@@ -112,5 +111,44 @@ package struct SentencePiece: Sendable {
             end = from[end]
         }
         return reversed.reversed()
+    }
+}
+
+/// The trie of all pieces: of a node and a code point, the node behind both.
+private struct Children: Sendable {
+    private var keys: [UInt64]  // node and code point
+    private var nodes: [Int32]  // behind them; 0, which is the root, where a place is free
+    private var count = 0
+
+    init(size: Int = 1 << 15) { (keys, nodes) = (Array(repeating: 0, count: size), Array(repeating: 0, count: size)) }
+
+    @inline(__always)
+    func child(of node: Int32, _ c: UInt32) -> Int32? {
+        let place = place(of: node, c), child = nodes[place]
+        return child == 0 ? nil : child
+    }
+
+    /// - Parameter child: a node that is not the root.
+    mutating func add(_ child: Int32, to node: Int32, _ c: UInt32) {
+        if 3 * count >= 2 * nodes.count {  // a third of the places stays free, so that a look-up ends soon
+            var larger = Children(size: 2 * nodes.count)
+            for (key, child) in zip(keys, nodes) where child != 0 {
+                larger.add(child, to: Int32(key >> 32), UInt32(truncatingIfNeeded: key))
+            }
+            self = larger
+        }
+        let place = place(of: node, c)
+        (keys[place], nodes[place]) = (UInt64(node) << 32 | UInt64(c), child)
+        count += 1
+    }
+
+    // Where a pair is, or would be put.
+    @inline(__always)
+    private func place(of node: Int32, _ c: UInt32) -> Int {
+        let key = UInt64(node) << 32 | UInt64(c)
+        let mask = nodes.count - 1
+        var place = Int(truncatingIfNeeded: key.mixed(with: 0) >> 20) & mask
+        while nodes[place] != 0 && keys[place] != key { place = (place + 1) & mask }
+        return place
     }
 }

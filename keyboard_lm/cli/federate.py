@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,7 @@ def _federated_options(function: Any) -> Any:
     "--runtime", type=click.Choice(["in-process", "simulation", "app"]), default="in-process",
     help="One device after the other here; Flower's simulation on Ray; or only write a Flower app for a SuperLink.",
 )  # fmt: skip
-@click.option("--workers", type=int, default=2, help="Ray processes of --runtime simulation.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, help="Ray processes of --runtime simulation.")
 @click.option("--secure", "is_secure", is_flag=True, help="Sum by SecAgg+, so that the server sees no single change.")
 @click.option("--no-privacy", is_flag=True, help="No noise and no promise: what noise costs is measured against this.")
 @_federated_options
@@ -120,7 +119,7 @@ def command(
         click.echo(f"next: flwr run {run_folder} NAME-OF-YOUR-SUPERLINK (docs/federated.md)", err=True)
         return
     run_config = {**site.to_run_config(), **config.to_run_config()}
-    _run(runtime, run_config, site.population, config.clients_per_round, workers)
+    _run(runtime, run_config, site.population, workers)
     checkpoint = Checkpoint.load(run_folder / "checkpoint")
     record = checkpoint.record()["federated"]
     if as_json:
@@ -146,9 +145,9 @@ def _require_federated_extra() -> None:
         raise MissingExtraError(error.name or "flwr", "federated") from None
 
 
-def _run(runtime: str, run_config: dict[str, Any], population: int, num_seats: int, workers: int) -> None:
+def _run(runtime: str, run_config: dict[str, Any], population: int, workers: int) -> None:
     from keyboard_lm_training.federated.client_app import client_app
-    from keyboard_lm_training.federated.devices import OwnDevices, SeatedDevices
+    from keyboard_lm_training.federated.devices import OwnDevices
     from keyboard_lm_training.federated.in_process import run_in_process
     from keyboard_lm_training.federated.server_app import server_app
     from keyboard_lm_training.federated.simulation import run_simulation_on_ray
@@ -164,8 +163,7 @@ def _run(runtime: str, run_config: dict[str, Any], population: int, num_seats: i
     if runtime == "in-process":
         run_in_process(server_app(None, report, OwnDevices), client_app(), population, run_config)
     else:
-        seated = partial(SeatedDevices, population=population, num_seats=num_seats)
-        run_simulation_on_ray(server_app(run_config, report, seated), client_app(run_config), num_seats, workers)
+        run_simulation_on_ray(run_config, workers, report)
     sys.stderr.flush()
 
 

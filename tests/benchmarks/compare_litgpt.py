@@ -1,6 +1,6 @@
 """Training tokens a second against litgpt: the same shape, the same batch, both in turns, in one process.
 
-    pip install --no-deps --target /tmp/litgpt litgpt==0.5.13 lightning lightning-utilities torchmetrics
+    pip install --no-deps --target /tmp/litgpt litgpt==0.5.13 lightning lightning-utilities torchmetrics psutil
     python tests/benchmarks/compare_litgpt.py --litgpt /tmp/litgpt
 
 litgpt has no OpenELM: its model is a Llama of our 9m's layers, width and vocabulary with a tied head, as many heads in

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from keyboard_lm_training.federated.client_app import client_app
-from keyboard_lm_training.federated.devices import OwnDevices, SeatedDevices
+from keyboard_lm_training.federated.devices import OwnDevices
 from keyboard_lm_training.federated.exchange import PlainExchange
 from keyboard_lm_training.federated.in_process import InProcessGrid
 from keyboard_lm_training.federated.ledger import LedgerTerms, PrivacyLedger
 from keyboard_lm_training.federated.local_training import AdaptedNetwork
 from keyboard_lm_training.federated.options import FederatedConfig, Site
 from keyboard_lm_training.federated.server import FederatedServer, RoundReport
-from keyboard_lm_training.federated.server_app import server_app
 from keyboard_lm_training.federated.simulation import run_simulation_on_ray
 from keyboard_lm_training.federated.writers import load_writers, token_windows
 
@@ -105,11 +103,8 @@ def measure_simulation(site: Site, config: FederatedConfig, peer_round: Callable
     peer_round(0)  # loads and warms up
     pfl = peer_seconds()
     run_config = {**site.to_run_config(), **config.to_run_config()}
-    seated = partial(SeatedDevices, population=site.population, num_seats=config.clients_per_round)
     times[0] = time.perf_counter()
-    run_simulation_on_ray(
-        server_app(run_config, report, seated), client_app(run_config), config.clients_per_round, workers
-    )
+    run_simulation_on_ray(run_config, workers, report)
     pfl += peer_seconds()
     start, *ours = np.diff(times).tolist()
     ratio = float(np.mean(ours) / np.mean(pfl))

@@ -199,6 +199,16 @@ def test_a_node_that_does_not_say_whose_it_is_is_asked_again(site: Site) -> None
     assert devices.writers() == [2, 3, 4, 5, 6, 7]
 
 
+def test_nodes_that_are_gone_are_not_waited_for(site: Site) -> None:
+    is_over = [False]
+    grid = grid_for(site, tiny(), lambda delivery: is_over.append(True) is None)  # the simulation ends, unanswered
+    devices = SeatedDevices(grid, site.population, 3, lambda: is_over[-1])
+    with pytest.raises(TrainingError, match="ended before its server"):
+        PlainExchange(devices, 600).sum_changes(1, devices.writers()[:3], np.zeros(4, np.float32), 1.0)
+    with pytest.raises(TrainingError, match="ended before its server"):
+        devices.writers()
+
+
 def test_adapters_without_the_ledger_of_their_rounds_are_refused(site: Site) -> None:
     train_rounds(grid_for(site, tiny(rounds=1)), site, tiny(rounds=1))
     ledger = Path(site.output) / LEDGER_FILE

@@ -8,16 +8,20 @@ three ways of running number alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
+from keyboard_lm.errors import TrainingError
+
 FIRST_WRITER = 2  # so the in-process grid has always numbered its nodes, and ledgers know them
 _WRITER, _PARTITION = "writer", "partition-id"
 _NAMING_SECONDS = 20.0
+_POLL_SECONDS = 0.05
 
 _logger = logging.getLogger(__name__)
 
@@ -65,14 +69,23 @@ class SeatedDevices:
         grid: Flower's.
         population: writers.
         num_seats: nodes there will be.
+        is_over: says that the nodes are gone, and nothing is to be waited for.
     """
 
-    def __init__(self, grid: Grid, population: int, num_seats: int) -> None:
-        self._inner, self._population, self._num_seats = grid, population, num_seats
+    def __init__(
+        self, grid: Grid, population: int, num_seats: int, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._inner, self._population, self._num_seats, self._is_over = grid, population, num_seats, is_over
         self._writer_of: dict[int, int] = {}
-        self.grid: Grid = _StampedGrid(grid, self._writer_of)
+        self.grid: Grid = _SeatedGrid(grid, self._writer_of, is_over)
 
     def writers(self) -> list[int]:
+        """Return the writers.
+
+        Raises:
+            TrainingError: the nodes are gone.
+        """
+        _refuse_if(self._is_over)
         if len(list(self._inner.get_node_ids())) < self._num_seats:  # Flower is still making them
             return []
         return list(range(FIRST_WRITER, FIRST_WRITER + self._population))
@@ -125,11 +138,16 @@ def seated_partition(message: Message) -> int | None:
     return None if record is None else int(record[_PARTITION])
 
 
-class _StampedGrid(Grid):
+def _refuse_if(is_over: Callable[[], bool]) -> None:
+    if is_over():
+        raise TrainingError("Flower's simulation ended before its server; see its error")
+
+
+class _SeatedGrid(Grid):
     """A grid that writes on each message which writer it is for."""
 
-    def __init__(self, inner: Grid, writer_of: dict[int, int]) -> None:
-        self._inner, self._writer_of = inner, writer_of
+    def __init__(self, inner: Grid, writer_of: dict[int, int], is_over: Callable[[], bool]) -> None:
+        self._inner, self._writer_of, self._is_over = inner, writer_of, is_over
 
     def set_run(self, run: Run) -> None:
         self._inner.set_run(run)
@@ -148,7 +166,11 @@ class _StampedGrid(Grid):
         return ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        sent: Iterable[str] = self._inner.push_messages(self._stamped(messages))
+        stamped = list(messages)
+        for message in stamped:
+            partition = self._writer_of[message.metadata.dst_node_id] - FIRST_WRITER
+            message.content[_WRITER] = ConfigRecord({_PARTITION: partition})
+        sent: Iterable[str] = self._inner.push_messages(stamped)
         return sent
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -156,12 +178,14 @@ class _StampedGrid(Grid):
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        replies: Iterable[Message] = self._inner.send_and_receive(self._stamped(messages), timeout=timeout)
+        waiting = set(self.push_messages(messages))
+        until = None if timeout is None else time.monotonic() + timeout
+        replies: list[Message] = []
+        while waiting and (until is None or time.monotonic() < until):
+            _refuse_if(self._is_over)
+            found = list(self.pull_messages(waiting))
+            replies += found
+            waiting -= {reply.metadata.reply_to_message_id for reply in found}
+            if waiting:
+                time.sleep(_POLL_SECONDS)
         return replies
-
-    def _stamped(self, messages: Iterable[Message]) -> list[Message]:
-        stamped = list(messages)
-        for message in stamped:
-            partition = self._writer_of[message.metadata.dst_node_id] - FIRST_WRITER
-            message.content[_WRITER] = ConfigRecord({_PARTITION: partition})
-        return stamped

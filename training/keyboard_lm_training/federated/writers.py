@@ -31,8 +31,9 @@ def load_writers(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
             text = (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf-8").read()
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: byte {error.start + 1} is not UTF-8; convert the file (iconv -t UTF-8)") from None
-        except (OSError, lzma.LZMAError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); give text, plain or .xz") from None
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{path}: cannot be read ({reason}); give text, plain or .xz") from None
         messages: list[str] = []
         for line in [*text.splitlines(), ""]:
             if line.strip():

@@ -11,11 +11,13 @@ import uvicorn
 from keyboard_lm.errors import KeyboardLMError
 from keyboard_lm.serve.app import create_app
 from keyboard_lm.serve.frames import Frames
+from keyboard_lm.serve.freed import Freed
 from keyboard_lm.serve.service import Service
 
 _FOR_SOCKETS = 0.3  # of the time to end: one whose client reads nothing never closes by itself
 _BACKLOG = 512
 _NEW_OBJECTS = 20_000  # between two collections
+_GIVE_BACK_EVERY_S = 60
 
 
 class _Server(uvicorn.Server):
@@ -70,5 +72,7 @@ def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
         backlog=_BACKLOG,
         limit_concurrency=limits.sessions + _BACKLOG,
         timeout_keep_alive=30,
+        callback_notify=Freed(lambda: service.num_ended),
+        timeout_notify=_GIVE_BACK_EVERY_S,
         timeout_graceful_shutdown=max(1, round(_FOR_SOCKETS * limits.close_s)),
     )

@@ -71,6 +71,7 @@ class Service:
         lanes: contexts of stateless requests.
         personal: the users' files; None where none are kept.
         is_ending: whether it takes no more sessions.
+        num_ended: how many sessions there have been.
 
     Raises:
         ConfigError: the token file or the folder of personal files cannot be used.
@@ -88,6 +89,7 @@ class Service:
         self.lanes = Lanes(engine, self.limits, clock)
         self.personal = PersonalFiles(self.options.learn) if self.options.learn is not None else None
         self.is_ending = False
+        self.num_ended = 0
         self._tokens = Tokens(self.options.tokens) if self.options.tokens is not None else None
         self._by_subject: Counter[str] = Counter()
         self._probe = engine.suggester()
@@ -168,6 +170,7 @@ class Service:
             yield
         finally:
             self.metrics.num_sessions -= 1
+            self.num_ended += 1
             self._by_subject[subject] -= 1
             if not self._by_subject[subject]:
                 del self._by_subject[subject]

@@ -125,6 +125,7 @@ final class KeyboardViewController: UIInputViewController {
     // Keyboards appear on the lock screen, hence "until first unlock".
     private static var options: SessionOptions {
         var options = SessionOptions()
+        options.precision = .rounded  // a third of the time; Core ML's weights, which take over, are of 4 bits
         options.version = Bundle.main.object(forInfoDictionaryKey: "CFBundleVersion") as? String ?? ""
         let support = FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)
         guard let folder = support.first?.appending(path: "keyboard-lm") else { return options }

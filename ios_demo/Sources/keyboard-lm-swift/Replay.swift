@@ -11,11 +11,12 @@ struct Replay {
     private let engine: KeyboardEngine
     private let files: KeyboardFiles
     private let config: ModelConfig
+    private let precision: Precision
     private var network: (any Backend)?
     private var lines = ObjectLines("a session, {\"steps\": [...]}")
 
     init(_ files: KeyboardFiles, options: SessionOptions) throws {
-        self.files = files
+        (self.files, precision) = (files, options.precision)
         engine = try KeyboardEngine(files, options: options)
         config = try ModelConfig(file: files.model.appending(path: "config.json"))
     }
@@ -54,7 +55,7 @@ struct Replay {
             let (scores, length) = (engine.parts.tokenizer.model.scores, config.maxContextLength)
             return { ToyNetwork(scores: scores, maxContextLength: length) }
         }
-        let network = try self.network ?? CPUBackend(checking: files.model)
+        let network = try self.network ?? CPUBackend(checking: files.model, precision: precision)
         self.network = network
         return { network }
     }

@@ -149,21 +149,27 @@ final class BeamRoom {
 }
 
 /// The places of the `count` highest ranks, the highest first; of equal ones those that come first.
-package func bestFirst<Rank: Comparable>(_ count: Int, of num: Int, _ rank: (Int) -> Rank) -> [Int] {
-    var places: [Int] = [], ranks: [Rank] = []
-    for place in 0..<num {
-        let value = rank(place)
-        if places.count == count {
-            guard let last = ranks.last, value > last else { continue }
-            places.removeLast()
-            ranks.removeLast()
+package func bestFirst<Rank: BinaryFloatingPoint>(_ count: Int, of num: Int, _ rank: (Int) -> Rank) -> [Int] {
+    let most = min(count, num)
+    if most <= 0 { return [] }
+    return withUnsafeTemporaryAllocation(of: Rank.self, capacity: most) { ranks in
+        [Int](unsafeUninitializedCapacity: most) { places, kept in
+            for place in 0..<num {
+                let value = rank(place)
+                if kept == most {
+                    guard value > ranks[kept - 1] else { continue }
+                    kept -= 1
+                }
+                var at = kept
+                while at > 0, ranks[at - 1] < value {
+                    (ranks[at], places[at]) = (ranks[at - 1], places[at - 1])
+                    at -= 1
+                }
+                (ranks[at], places[at]) = (value, place)
+                kept += 1
+            }
         }
-        var at = ranks.count
-        while at > 0, ranks[at - 1] < value { at -= 1 }
-        places.insert(place, at: at)
-        ranks.insert(value, at: at)
     }
-    return places
 }
 
 /// Where the `count` largest values are, in ascending order of places; of equal ones the first.

@@ -161,7 +161,7 @@ package final class CandidateSearch {
             move(swapped, into: added, before.hit, worth: worth)
             takeIn()
         }
-        var respelt = self.respelt(typed, steps)
+        var respelt = self.respelt(typed, steps, worth: worth)
         if !respelt.isEmpty {
             added.take(&respelt)
             takeIn()
@@ -236,13 +236,15 @@ package final class CandidateSearch {
     }
 
     // Where rules of spelling take hypotheses whose letters are at the end of what was typed.
-    private func respelt(_ typed: CodePoints, _ steps: [Step]) -> [(node: Int32, log: Float)] {
+    private func respelt(_ typed: CodePoints, _ steps: [Step], worth: Float) -> [(node: Int32, log: Float)] {
         let letters = lexicon.file.letters
         var found: [(node: Int32, log: Float)] = []
         for count in stride(from: 1, through: min(channel.longestTyped, typed.count), by: 1) {
             guard let rules = channel.substitutions[typed.suffix(from: typed.count - count)] else { continue }
             let beam = steps[steps.count - count].beam
             for place in 0..<beam.count where beam.logs[place] > Self.mostErrors {
+                let most = beam.logs[place] + rules.most
+                if most <= least || most + promise(beam.nodes[place]) < worth { continue }
                 for child in lexicon.children(of: Int(beam.nodes[place])) where rules.begin(with: letters[child]) {
                     for rule in rules.beginning(with: letters[child]) where !rule.atStart || count == typed.count {
                         var node = child

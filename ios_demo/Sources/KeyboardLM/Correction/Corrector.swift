@@ -77,7 +77,7 @@ package final class Corrector {
         let (ofWord, splits) = readings.ofWord(typed, taps)
         let own = more.map { readings.readings($0(word, taps), typed) } ?? []
         var others = ofWord + own + splits
-        if typed.messages.allSatisfy(\.isEmpty) {
+        if typed.messages.allSatisfy({ $0.isEmpty }) {
             for place in others.indices { others[place].mix = options.frequencyMixAlone }
         }
         var found = try joined(text, typed, boundaryOf, prior)
@@ -221,10 +221,17 @@ package final class Corrector {
         let most = joints.max() ?? 0
         let parts = joints.map { exp($0 - most) }
         let total = parts.reduce(0, +)
-        let ranked = found.indices.sorted { (-joints[$0], found[$0].text, $0) < (-joints[$1], found[$1].text, $1) }
-        var seen: Set<CodePoints> = [], hypotheses: [Hypothesis] = []
-        for place in ranked where seen.insert(found[place].text).inserted {
-            let reading = found[place]
+        let ranked = found.indices.sorted { one, other in
+            if joints[one] != joints[other] { return joints[one] > joints[other] }
+            return found[one].text != found[other].text ? found[one].text < found[other].text : one < other
+        }
+        var hypotheses: [Hypothesis] = []
+        hypotheses.reserveCapacity(found.count)
+        var seen: [UInt64] = []  // a few dozen: looked through sooner than a set is asked
+        for place in ranked {
+            let reading = found[place], mixed = reading.text.mixed
+            if seen.contains(mixed) && hypotheses.contains(where: { $0.text == reading.text }) { continue }
+            seen.append(mixed)
             hypotheses.append(
                 Hypothesis(
                     replaced: reading.replaced, text: reading.text, logJoint: joints[place], posterior: parts[place] / total,
@@ -238,8 +245,15 @@ package final class Corrector {
         _ found: [Reading], _ boundary: Boundary?, _ prior: Prior?, maxCalls: Int = 0
     ) throws -> ([Double], [Bool]) {
         guard let boundary else { return (found.map { logJoint($0, 0, prior) }, found.map { _ in true }) }
-        let scores = try scorer.ask(boundary, found.flatMap { $0.tokens.map(\.tokens) }, maxCalls: maxCalls)
+        var words: [[CodePoints]] = []
+        words.reserveCapacity(2 * found.count)
+        for reading in found {
+            for weighed in reading.tokens { words.append(weighed.tokens) }
+        }
+        let scores = try scorer.ask(boundary, words, maxCalls: maxCalls)
         var joints: [Double] = [], isExact: [Bool] = []
+        joints.reserveCapacity(found.count)
+        isExact.reserveCapacity(found.count)
         var place = 0
         for reading in found {
             var probability = 0.0, areKnown = true

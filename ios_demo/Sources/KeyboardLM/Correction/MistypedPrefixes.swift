@@ -12,10 +12,9 @@ extension CandidateSearch {
         var words: [(text: CodePoints, probability: Double, logLikelihood: Double)] = []
         for (prefix, logLikelihood) in prefixes(typed, taps, count: numPrefixes) {
             let span = ends.starting(with: prefix)
-            let masses = span.map { ends.mayBegin[$0] ? given[ends.ids[$0]] : 0 }
-            for place in bestPlaces(masses, Self.wordsEach) where masses[place] > 0 {
-                let text = ends.texts[span.lowerBound + place]
-                if !text.isEmpty { words.append((text, Double(masses[place]), logLikelihood)) }
+            for (place, mass) in ends.best(Self.wordsEach, given, span) where mass > 0 {
+                let text = ends.texts[place]
+                if !text.isEmpty { words.append((text, Double(mass), logLikelihood)) }
             }
         }
         return words

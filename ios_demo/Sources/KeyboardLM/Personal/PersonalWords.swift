@@ -42,17 +42,10 @@ final class PersonalWords {
     /// The beginning of a sentence, as a word of a context; no word looks like it.
     static let start: CodePoints = "<s>"
     private static let historyLength = 2
-    private static let maxRemembered = 4096
     private let form = TextForm()
-    private var known: [CodePoints: PersonalToken] = [:]
+    private let known = Memo<CodePoints, PersonalToken>(most: 4096)
 
-    func token(_ text: CodePoints) -> PersonalToken {
-        if let token = known[text] { return token }
-        if known.count >= Self.maxRemembered { known.removeAll(keepingCapacity: true) }
-        let token = PersonalToken(of: text, form)
-        known[text] = token
-        return token
-    }
+    func token(_ text: CodePoints) -> PersonalToken { known.value(text) { PersonalToken(of: text, form) } }
 
     /// The folded form under which a word is kept.
     func key(of word: CodePoints) -> CodePoints {

@@ -23,22 +23,19 @@ package enum Continuation {
         if !boundary.isKnown(path) {
             guard path.count <= maxNodes, try boundary.expand([path]) else { return nil }
         }
-        let ends = table.ends, probabilities = boundary.probabilities(path)
-        func share(_ place: Int) -> Double { ends.mayBegin[place] ? Double(probabilities[ends.ids[place]]) : 0 }
-        var largest = 0.0
-        for place in ends.ids.indices { largest = max(largest, share(place)) }
-        if largest * Double(ends.largestGroup) < least { return [] }
+        let ends = table.ends, shares = ends.masses(boundary.probabilities(path), ends.ids.indices, begins: true)
+        if (shares.max() ?? 0) * Double(ends.largestGroup) < least { return [] }
         var best: [(mass: Double, group: Int)] = []  // the best so far, of equal ones the first, best first
         for group in 0..<ends.groupStarts.count - 1 where ends.areWords[ends.groupStarts[group]] {
             var mass = 0.0
-            for place in ends.groupStarts[group]..<ends.groupStarts[group + 1] { mass += share(place) }
+            for place in ends.groupStarts[group]..<ends.groupStarts[group + 1] { mass += shares[place] }
             guard mass > 0, best.count < numWords || mass > best[best.count - 1].mass else { continue }
             best.insert((mass, group), at: best.firstIndex { $0.mass < mass } ?? best.count)
             if best.count > numWords { best.removeLast() }
         }
         return best.map { mass, group in
             let variants = ends.groupStarts[group]..<ends.groupStarts[group + 1]
-            let likeliest = variants.min { (-share($0), ends.texts[$0]) < (-share($1), ends.texts[$1]) }
+            let likeliest = variants.min { (-shares[$0], ends.texts[$0]) < (-shares[$1], ends.texts[$1]) }
             return (ends.texts[likeliest ?? variants.lowerBound], mass)
         }
     }

@@ -67,18 +67,22 @@ package struct WordSearch {
 
         /// The first pieces of the most probable groups above a floor, and their masses; equal ones by place.
         func best(_ count: Int, floor: Double) -> [(place: Int, mass: Double)] {
-            var found: [(place: Int, mass: Double)] = []
-            for group in pieces.groups(in: span) {
-                let start = pieces.groupStarts[group]
-                let mass = between(start..<pieces.groupStarts[group + 1])
-                if mass > floor { found.append((start, mass)) }
+            let groups = pieces.groups(in: span), starts = pieces.groupStarts, first = span.lowerBound
+            return masses.withUnsafeBufferPointer { masses in
+                func mass(_ group: Int) -> Double {
+                    var mass = 0.0
+                    for place in starts[groups.lowerBound + group]..<starts[groups.lowerBound + group + 1] { mass += masses[place - first] }
+                    return mass
+                }
+                return bestFirst(count, of: groups.count, mass).sorted().compactMap { group in
+                    let mass = mass(group)
+                    return mass > floor ? (starts[groups.lowerBound + group], mass) : nil
+                }
             }
-            guard found.count > count else { return found }
-            return bestFirst(count, of: found.count) { found[$0].mass }.sorted().map { found[$0] }
         }
 
         /// The probability of a folded word, which begins as the node does, in any case.
-        func mass(of key: CodePoints) -> Double { between(pieces.group(key.suffix(from: text.count))) }
+        func mass(of key: CodePoints) -> Double { between(pieces.group(key, text.count..<key.count)) }
 
         func between(_ group: Range<Int>) -> Double {
             guard !group.isEmpty, group.lowerBound >= span.lowerBound, group.upperBound <= span.upperBound else { return 0 }
@@ -88,7 +92,7 @@ package struct WordSearch {
         }
 
         func variants(of key: CodePoints) -> [(text: CodePoints, mass: Double)] {
-            let group = pieces.group(key.suffix(from: text.count))
+            let group = pieces.group(key, text.count..<key.count)
             let range = max(group.lowerBound, span.lowerBound)..<max(
                 max(group.lowerBound, span.lowerBound), min(group.upperBound, span.upperBound))
             return range.map { (text + pieces.texts[$0], masses[$0 - span.lowerBound]) }
@@ -204,12 +208,15 @@ package struct WordSearch {
     }
 
     private func masses(_ node: Node, _ pieces: PieceSet, _ places: some Collection<Int>) -> [Double] {
-        let given = boundary.probabilities(node.path), begins = node.path.isEmpty
-        let isChecked = !capitals.isEmpty && !node.lacksCapital
-        return places.map { place in
-            let mass = begins && !pieces.mayBegin[place] ? 0 : Double(given[pieces.ids[place]]) * node.mass
-            return isChecked && lacksCapital(node.text.count, pieces.texts[place]) ? mass * options.lowerCaseOdds : mass
+        if places.isEmpty { return [] }
+        var masses = pieces.masses(boundary.probabilities(node.path), places, begins: node.path.isEmpty)
+        for index in masses.indices { masses[index] *= node.mass }
+        if !capitals.isEmpty && !node.lacksCapital {
+            for (index, place) in places.enumerated() where lacksCapital(node.text.count, pieces.texts[place]) {
+                masses[index] *= options.lowerCaseOdds
+            }
         }
+        return masses
     }
 
     private func lacksCapital(_ stem: Int, _ piece: CodePoints) -> Bool {

@@ -9,7 +9,8 @@ package final class PieceSet {
     package let largestGroup: Int
     package let areWords: [Bool]
     package let longest: Int
-    private let groups: [CodePoints: Range<Int>]
+    private let largestID: Int
+    private let groupOf: [Int32]  // by the hash of its key, and behind it while that place is taken; -1 where one is free
 
     /// - Parameter pieces: id, text without the word end, and whether a word may begin with the piece.
     package init(_ pieces: [(id: Int, text: CodePoints, mayBegin: Bool)]) {
@@ -23,14 +24,17 @@ package final class PieceSet {
         let keys = self.keys
         let starts = keys.indices.filter { $0 == 0 || keys[$0] != keys[$0 - 1] }
         groupStarts = starts + [keys.count]
-        var groups: [CodePoints: Range<Int>] = [:]
-        var largest = 1
-        for (start, stop) in zip(groupStarts, groupStarts.dropFirst()) {
-            groups[keys[start]] = start..<stop
-            largest = max(largest, stop - start)
+        var size = 2
+        while size < 2 * groupStarts.count { size *= 2 }
+        var groupOf = [Int32](repeating: -1, count: size)
+        for (group, start) in starts.enumerated() {
+            var place = Int(truncatingIfNeeded: keys[start].mixed >> 32) & (size - 1)
+            while groupOf[place] >= 0 { place = (place + 1) & (size - 1) }
+            groupOf[place] = Int32(group)
         }
-        self.groups = groups
-        largestGroup = largest
+        self.groupOf = groupOf
+        largestGroup = zip(groupStarts, groupStarts.dropFirst()).map { $1 - $0 }.max() ?? 1
+        largestID = ids.max() ?? -1
         areWords = keys.map(TextForm.isWord)
         longest = keys.map(\.count).max() ?? 0
     }
@@ -43,13 +47,60 @@ package final class PieceSet {
         return first..<lowerBound(from: first) { $0 < prefix || $0.hasPrefix(prefix) }
     }
 
+    /// The pieces of a span that a distribution gives most to as beginnings of words, in order; of equal ones the first.
+    func best(_ count: Int, _ given: [Float], _ span: Range<Int>) -> [(place: Int, mass: Float)] {
+        precondition(given.count > largestID, "a distribution over other pieces")
+        return given.withUnsafeBufferPointer { given in
+            ids.withUnsafeBufferPointer { ids in
+                mayBegin.withUnsafeBufferPointer { mayBegin in
+                    func mass(_ number: Int) -> Float {
+                        let place = span.lowerBound + number
+                        return mayBegin[place] ? given[ids[place]] : 0
+                    }
+                    return bestFirst(count, of: span.count, mass).sorted().map { (span.lowerBound + $0, mass($0)) }
+                }
+            }
+        }
+    }
+
     /// Where the pieces lie whose folded text is a key.
-    package func group(_ key: CodePoints) -> Range<Int> { groups[key] ?? 0..<0 }
+    package func group(_ key: CodePoints) -> Range<Int> { group(key, 0..<key.count) }
+
+    /// The same for a part of a text, without a copy of it.
+    package func group(_ text: CodePoints, _ part: Range<Int>) -> Range<Int> {
+        text.values.withUnsafeBufferPointer { letters in
+            let key = UnsafeBufferPointer(rebasing: letters[part.clamped(to: 0..<letters.count)]), last = groupOf.count - 1
+            var place = Int(truncatingIfNeeded: CodePoints.mixed(key) >> 32) & last
+            while groupOf[place] >= 0 {
+                let group = Int(groupOf[place]), start = groupStarts[group]
+                if keys[start].count == key.count && keys[start].values.elementsEqual(key) { return start..<groupStarts[group + 1] }
+                place = (place + 1) & last
+            }
+            return 0..<0
+        }
+    }
+
+    /// What a distribution gives to the pieces at some places.
+    ///
+    /// - Parameter begins: whether they would begin a word: nothing is given to those that may not.
+    func masses(_ given: [Float], _ places: some Collection<Int>, begins: Bool) -> [Double] {
+        precondition(given.count > largestID, "a distribution over other pieces")
+        return [Double](unsafeUninitializedCapacity: places.count) { masses, filled in
+            given.withUnsafeBufferPointer { given in
+                ids.withUnsafeBufferPointer { ids in
+                    for place in places {
+                        masses[filled] = begins && !mayBegin[place] ? 0 : Double(given[ids[place]])
+                        filled += 1
+                    }
+                }
+            }
+        }
+    }
 
     /// The places of the pieces whose folded text is a beginning of a text, and not all of it.
     package func begun(_ text: CodePoints) -> [Int] {
         var places: [Int] = []
-        for count in 0..<min(text.count, longest + 1) { places += group(text.prefix(count)) }
+        for count in 0..<min(text.count, longest + 1) { places += group(text, 0..<count) }
         return places
     }
 

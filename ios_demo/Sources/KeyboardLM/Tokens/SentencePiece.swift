@@ -75,11 +75,21 @@ package struct SentencePiece: Sendable {
         let words = text.words()
         guard !words.isEmpty else { return [] }
         let symbols = CodePoints.joined(words, by: CharacterClass.metaSpace).values + [CharacterClass.metaSpace]
-        var best = [Float](repeating: 0, count: symbols.count + 1)
-        var from = [Int](repeating: -1, count: symbols.count + 1)
-        var piece = [Int](repeating: -1, count: symbols.count + 1)
+        return withUnsafeTemporaryAllocation(of: Step.self, capacity: symbols.count + 1) { best in
+            best.initialize(repeating: Step(score: 0, from: -1, piece: -1))
+            return symbols.withUnsafeBufferPointer { path($0, best) }
+        }
+    }
+
+    // The best way to an end.
+    private struct Step {
+        var score: Float
+        var from, piece: Int
+    }
+
+    private func path(_ symbols: UnsafeBufferPointer<UInt32>, _ best: UnsafeMutableBufferPointer<Step>) -> [Int] {
         for start in symbols.indices {
-            let here = best[start]
+            let here = best[start].score
             var node: Int32 = 0
             var hasSingle = false
             var end = start
@@ -90,25 +100,26 @@ package struct SentencePiece: Sendable {
                 guard id >= 0 else { continue }
                 if end == start + 1 { hasSingle = true }
                 let score = here + scores[id]
-                if from[end] < 0 || score > best[end] { (best[end], from[end], piece[end]) = (score, start, id) }
+                if best[end].from < 0 || score > best[end].score { best[end] = Step(score: score, from: start, piece: id) }
             }
             if !hasSingle {
                 let score = here + unknownScore
-                if from[start + 1] < 0 || score > best[start + 1] {
-                    (best[start + 1], from[start + 1], piece[start + 1]) = (score, start, unknownID)
+                if best[start + 1].from < 0 || score > best[start + 1].score {
+                    best[start + 1] = Step(score: score, from: start, piece: unknownID)
                 }
             }
         }
         var reversed: [Int] = []
         var end = symbols.count
         while end > 0 {
-            if piece[end] == unknownID {
-                let bytes = Array(CodePoints(symbols[from[end]..<end]).string.utf8)
+            let step = best[end]
+            if step.piece == unknownID {
+                let bytes = Array(CodePoints(Array(symbols[step.from..<end])).string.utf8)
                 reversed += bytes.reversed().map { byteIDs[Int($0)] >= 0 ? byteIDs[Int($0)] : unknownID }
             } else {
-                reversed.append(piece[end])
+                reversed.append(step.piece)
             }
-            end = from[end]
+            end = step.from
         }
         return reversed.reversed()
     }

@@ -28,10 +28,13 @@ package final class Channel {
     struct Substitutions {
         private let rules: [Substitution]
         private let first: [Int]  // of each letter's rules, and at last their number
+        /// Of the most probable rule.
+        let most: Float
 
         init(_ given: [Substitution], numLetters: Int) {
             let order = given.indices.sorted { (given[$0].meant[0], $0) < (given[$1].meant[0], $1) }
             rules = order.map { given[$0] }
+            most = given.map(\.logProbability).max() ?? -.infinity
             var first = [Int](repeating: 0, count: numLetters + 2)
             for rule in rules { first[Int(rule.meant[0]) + 1] += 1 }
             for letter in 1..<first.count { first[letter] += first[letter - 1] }

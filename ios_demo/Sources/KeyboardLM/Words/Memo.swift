@@ -8,27 +8,26 @@ protocol MemoKey: Equatable {
 
 /// Answers that are remembered, each in the one place that its question has; another question of that place takes it over.
 final class Memo<Question: MemoKey, Answer> {
-    private var places: [(question: Question, answer: Answer)?]
+    private var questions: [Question?]
+    private var answers: [Answer?]
     private let shift: UInt64
 
     /// - Parameter most: answers remembered; the next power of two is taken.
     init(most: Int) {
         var bits: UInt64 = 1
         while 1 << bits < most { bits += 1 }
-        places = Array(repeating: nil, count: 1 << bits)
+        (questions, answers) = (Array(repeating: nil, count: 1 << bits), Array(repeating: nil, count: 1 << bits))
         shift = 64 - bits
     }
 
     /// Returns what is remembered, or what `find` says and is from now on.
     func value(_ question: Question, _ find: () throws -> Answer) rethrows -> Answer {
-        let place = place(question)
-        if let known = places[place], known.question == question { return known.answer }
+        let place = Int(question.mixed >> shift)
+        if questions[place] == question, let known = answers[place] { return known }
         let found = try find()
-        places[place] = (question, found)
+        (questions[place], answers[place]) = (question, found)
         return found
     }
-
-    private func place(_ question: Question) -> Int { Int(question.mixed >> shift) }
 }
 
 extension UInt64 {
@@ -45,12 +44,12 @@ extension Int: MemoKey {
 }
 
 extension CodePoints: MemoKey {
-    var mixed: UInt64 {
-        values.withUnsafeBufferPointer { values in
-            var hash = UInt64(values.count)
-            for value in values { hash = hash.mixed(with: UInt64(value)) }
-            return hash &* 0x9E37_79B9_7F4A_7C15
-        }
+    var mixed: UInt64 { values.withUnsafeBufferPointer(Self.mixed) }
+
+    static func mixed(_ values: UnsafeBufferPointer<UInt32>) -> UInt64 {
+        var hash = UInt64(values.count)
+        for value in values { hash = hash.mixed(with: UInt64(value)) }
+        return hash &* 0x9E37_79B9_7F4A_7C15
     }
 }
 

@@ -203,7 +203,7 @@ class Connection:
                 self._outgoing = None
                 if self._keyboard is not None and message.revision == self._keyboard.revision:
                     await self._send(message)
-        except (WebSocketDisconnect, RuntimeError):
+        except WebSocketDisconnect:
             pass  # the client has gone, which the receiver is told, too
         finally:
             self._sender = None
@@ -214,6 +214,8 @@ class Connection:
         self._is_sending += 1
         try:
             await self._put({"type": "websocket.send", "text": _ENCODE(message).decode()})
+        except (OSError, RuntimeError) as error:  # what a server raises where the client has gone or is being closed
+            raise WebSocketDisconnect(1006) from error
         finally:
             self._is_sending -= 1
 

@@ -8,7 +8,7 @@ the way to it, the letters so far.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -171,8 +171,6 @@ class CandidateSearch:
         # Tables of what a frequency is worth: the lexicon's own arrays are the only long ones.
         self._log_of: Logs = (np.arange(MAX_FREQUENCY + 1, dtype=np.float32) - MAX_FREQUENCY) * step
         self._promise_of: Logs = self._log_of * self.options.frequency_weight
-        number_of = {letter: number for number, letter in enumerate(lexicon.alphabet, 1)}
-        self._number_of: Callable[[str], int] = lambda letter: number_of.get(letter, 0)  # no child has 0
         self._moved = float(np.float32(channel.moved))
         self._omission: Logs = channel.omission.ravel()
         self._rules: dict[tuple[str, bool], _Rules] = {}  # by what was typed and whether the word begins there
@@ -271,7 +269,7 @@ class CandidateSearch:
                 grandchildren = self._children(swapped)
                 nodes.append(grandchildren.nodes)
                 logs.append(grandchildren.logs + last.last.hit.take(grandchildren.letters))
-        literal = self.lexicon.below(last.literal, (self._number_of(letter),)) if last.literal >= 0 else -1
+        literal = self.lexicon.below(last.literal, (self.lexicon.number_of(letter),)) if last.literal >= 0 else -1
         respelt = self._respelt(typed, steps)
         if respelt is not None:
             nodes.append(respelt.nodes)
@@ -298,7 +296,7 @@ class CandidateSearch:
                         logs.append(log + log_probability)
         if len(typed) >= _MOVED and (before := steps[-_MOVED].literal) >= 0:
             for meant in (typed[-2:] + typed[-3], typed[-1] + typed[-3:-1]):
-                end = below(before, map(self._number_of, meant))
+                end = below(before, map(self.lexicon.number_of, meant))
                 if end >= 0:
                     nodes.append(end)
                     logs.append(self._moved)

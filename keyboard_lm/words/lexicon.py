@@ -155,6 +155,10 @@ class Lexicon:
         node = self.below(ROOT, map(self._number_of.get, folded, repeat(0)))
         return node if node >= 0 else None
 
+    def number_of(self, letter: str) -> int:
+        """Return the number of a folded letter; 0, which leads nowhere, for one that no word has."""
+        return self._number_of.get(letter, 0)
+
     def below(self, node: int, numbers: Iterable[int]) -> int:
         """Return where letters, by their numbers, lead to from a node; -1 where no word goes on with them."""
         letters, firsts = self._letters, self._first_child

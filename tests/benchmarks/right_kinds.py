@@ -17,13 +17,14 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from right_words import bars_of, letters_of
+
 from keyboard_lm.cli.table import format_table
-from keyboard_lm.keyboard.events import FieldStarted, ShiftPressed, TextChanged, Typed
 from keyboard_lm.keyboard.language import load_language
 from keyboard_lm.keyboard.session import Session, SessionOptions
 
 PACK = Path(__file__).parents[2] / "keyboard_lm" / "languages" / "en"
-NO_COMMON = 40  # on the lexicon's scale of frequency: what is below is more often a misspelling than meant
+LEAST_FREQUENCY = 40  # on the lexicon's scale of frequency: what is below is more often a misspelling than meant
 
 
 def lines_of(path: Path) -> list[str]:
@@ -84,19 +85,9 @@ def made(rng: random.Random, kind: str) -> Iterator[str]:
 
 def changed(session: Session, before: str, word: str) -> str | None:
     """Return what a space makes of a word; None where its letters stay."""
-    session.apply(FieldStarted(is_private=True))
-    session.apply(TextChanged(before, len(before)))
-    for char in word:
-        if char.islower() and session.shift != "off":
-            session.apply(ShiftPressed(lock=session.shift == "lock"))
-        session.apply(Typed(char))
-        session.suggest()
-    session.apply(Typed(" "))
-    return None if _letters(session.text) == _letters(before + word) else session.text[len(before) :].strip()
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
+    for _ in bars_of(session, before, word):
+        pass
+    return None if letters_of(session.text) == letters_of(before + word) else session.text[len(before) :].strip()
 
 
 def main() -> None:
@@ -118,7 +109,7 @@ def main() -> None:
 
     def is_in_use(word: str) -> bool:
         # Lists of this size hold what nobody writes (``thes``); a keyboard cannot know that it was meant.
-        return word.isascii() and word.islower() and lexicon.frequency(word.removesuffix("'s")) >= NO_COMMON
+        return word.isascii() and word.islower() and lexicon.frequency(word.removesuffix("'s")) >= LEAST_FREQUENCY
 
     names = [name for name in lines_of(options.names) if name.isalpha() and name.isascii() and len(name) > 2]
     kinds: dict[str, tuple[str, list[str]]] = {

@@ -16,12 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from keyboard_lm.cli.table import format_table
 from keyboard_lm.evaluation.texts import EvaluationText, load_texts, sample
+from keyboard_lm.keyboard.bar import Answer
 from keyboard_lm.keyboard.events import FieldStarted, ShiftPressed, TextChanged, Typed
 from keyboard_lm.keyboard.session import Session, SessionOptions
 
@@ -98,14 +99,21 @@ def measure(session: Session, text: EvaluationText, known: Known) -> Counts:
     return counts
 
 
-def _type(session: Session, before: str, word: str, known: Known, counts: Counts) -> None:
+def bars_of(session: Session, before: str, word: str) -> Iterator[Answer]:
+    """Type a word, in its own case, behind a text in a new field, and a space; yield the bar of each letter."""
     session.apply(FieldStarted(is_private=True))
     session.apply(TextChanged(before, len(before)))
     for char in word:
         if char.islower() and session.shift != "off":
             session.apply(ShiftPressed(lock=session.shift == "lock"))
         session.apply(Typed(char))
-        for slot in session.suggest().slots:
+        yield session.suggest()
+    session.apply(Typed(" "))
+
+
+def _type(session: Session, before: str, word: str, known: Known, counts: Counts) -> None:
+    for bar in bars_of(session, before, word):
+        for slot in bar.slots:
             counts.slots += 1
             parts = {part for part in _PART.findall(slot.text.lower().replace("'s", "")) if len(part) > 1}
             if known.listed and slot.kind != "literal" and (unlisted := parts - known.listed):
@@ -113,9 +121,8 @@ def _type(session: Session, before: str, word: str, known: Known, counts: Counts
                 if not unlisted <= known.read:
                     counts.no_words += 1
                     counts.examples.append(f"slot {slot.text!r} behind {word!r}")
-    session.apply(Typed(" "))
     counts.words += 1
-    if _letters(session.text) != _letters(before + word):
+    if letters_of(session.text) != letters_of(before + word):
         counts.changed += 1
         example = f"{before[-20:]}{word} -> {session.text[max(len(before) - 20, 0) :].strip()}".strip()
         if example not in known.misspelt:
@@ -123,7 +130,8 @@ def _type(session: Session, before: str, word: str, known: Known, counts: Counts
             counts.examples.append(example)
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
+    """Return what of a text counts, case apart."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 

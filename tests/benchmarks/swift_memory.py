@@ -1,6 +1,6 @@
 """What a long time of typing does to the Swift engine's memory.
 
-    python tests/benchmarks/swift_memory.py [--keys 200000]
+    python tests/benchmarks/swift_memory.py [--keys 200000] [--precision half|rounded]
 
 The messages that ship are typed over and over into one process (`keyboard-lm-swift soak`): letter by letter with the
 bar behind each key, a slip taken back and a word of the bar accepted now and then, all of it learned into a file. Needs
@@ -26,6 +26,7 @@ SETTLED = 20_000  # keys, after which memory is to stay
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=200_000)
+    parser.add_argument("--precision", choices=["half", "rounded"], default="half", help="of the weights")
     asked = parser.parse_args()
     messages = [message for text in shipped_texts() for document in text.documents for message in document]
     with TemporaryDirectory() as folder:
@@ -38,6 +39,8 @@ def main() -> None:
                 str(asked.keys),
                 "--threads",
                 "1",
+                "--precision",
+                asked.precision,
             ),
             *("--learned", str(Path(folder, "learned.db")), "--model", str(bundled_folder())),
             *("--words", str(ROOT / "ios_demo" / "Model")),

@@ -54,9 +54,26 @@ struct KernelTests {
 
     @Test mutating func probabilitiesAreThoseOfTheLibrary() {
         let logits = vector(1001).map { $0 * 30 }
-        let found = softmax(logits), largest = Double(logits.max() ?? 0)
+        let found = Distribution(logits: logits, DistributionRoom()), largest = Double(logits.max() ?? 0)
         let parts = logits.map { exp(Double($0) - largest) }, total = parts.reduce(0, +)
-        for (one, part) in zip(found, parts) { #expect(abs(Double(one) - part / total) <= 4e-6 * part / total + 1e-37) }
+        #expect(found.count == logits.count)
+        for (place, part) in parts.enumerated() { #expect(abs(Double(found[place]) - part / total) <= 4e-6 * part / total + 1e-37) }
+    }
+
+    @Test mutating func distributionsKeepTheirValuesWhileOthersComeAndGo() {
+        let room = DistributionRoom()
+        var held: [(found: Distribution, logits: [Float])] = []
+        for round in 0..<600 {
+            let logits = vector(round < 500 ? 40 : 41)  // another vocabulary at the end
+            held.append((Distribution(logits: logits, room), logits))
+            if round % 3 == 0 { held.removeFirst(held.count / 4) }
+            if round % 200 == 199 { room.clear() }
+        }
+        for (found, logits) in held {
+            let again = Distribution(logits: logits, DistributionRoom())
+            #expect(logits.indices.allSatisfy { found[$0] == again[$0] })
+        }
+        #expect(Distribution().count == 0)
     }
 
     @Test mutating func attentionSeesOnlyWhatItMay() {

@@ -57,6 +57,17 @@ struct WordsTests {
         }
     }
 
+    @Test func whatIsRememberedOfBeginningsChangesNoAnswer() {
+        let typed: [CodePoints] = ["teh", "there", "thank", "te", "helo", "teh", "thak", "hel", "there", "recieve", "rec", "th"]
+        for most in [1, 4, 9] {
+            let forgetful = CandidateSearch(language.lexicon, channel, numRemembered: most)
+            for word in typed {
+                #expect(forgetful.find(word) == search.find(word))
+                #expect(forgetful.prefixes(word).map(\.prefix) == search.prefixes(word).map(\.prefix))
+            }
+        }
+    }
+
     @Test func whatIsAWordIsPythons() throws {
         let taught = Set(CorrectorTests.own)
         let known = language.knownWords { taught.contains($0) }, reader = Reader(search, known)

@@ -45,11 +45,22 @@ package final class CandidateSearch {
         /// The node of the letters taken at their word; nil where no word begins so.
         let literal: Int?
         var longer: [Key: Step] = [:]
+        /// When it was asked about last; a beginning is whenever one longer is.
+        var used = 0
         var words: [Candidate]?
         var beginnings: [Int: [(prefix: CodePoints, logLikelihood: Double)]] = [:]
 
         init(_ beam: Beam, _ last: LetterEvidence?, least: Float, literal: Int?) {
             (self.beam, self.last, self.least, self.literal) = (beam, last, least, literal)
+        }
+
+        /// When each longer beginning was asked about last.
+        var uses: [Int] { longer.values.flatMap { [$0.used] + $0.uses } }
+
+        /// Drops the longer beginnings that were asked about last at a time or before it.
+        func drop(usedUntil time: Int) {
+            longer = longer.filter { $0.value.used > time }
+            for step in longer.values { step.drop(usedUntil: time) }
         }
     }
 
@@ -62,6 +73,7 @@ package final class CandidateSearch {
     private let maxSteps: Int
     private let omission: [Float]
     private var numSteps = 0
+    private var numAsked = 0
     private var begun = Step(Beam(nodes: [], logs: []), nil, least: 0, literal: nil)
     private var made = BeamRoom(), added = BeamRoom(), merged = BeamRoom()  // what a step is made in
     private var ranks: [Float] = []
@@ -122,20 +134,32 @@ package final class CandidateSearch {
     // The hypotheses after folded letters.
     private func after(_ typed: CodePoints, _ taps: [Tap?]) -> Step {
         var steps = [begun]
+        numAsked += 1
         for place in typed.values.indices {
             let key = Key(typed[place], taps.count == typed.count ? taps[place] : nil)
             let last = steps[steps.count - 1]
             if let known = last.longer[key] {
+                known.used = numAsked
                 steps.append(known)
                 continue
             }
             let step = advance(typed.prefix(place + 1), key.tap, steps)
-            if numSteps >= maxSteps { forget() }
+            step.used = numAsked
+            if numSteps >= maxSteps { dropOldest() }
             last.longer[key] = step
             numSteps += 1
             steps.append(step)
         }
         return steps[steps.count - 1]
+    }
+
+    // Drops the quarter of the beginnings that was asked about longest ago: all of them would be made again at once, and
+    // memory would go up and down by what they take. Of a text longer than all that is remembered nothing can be kept.
+    private func dropOldest() {
+        let uses = begun.uses.sorted(), oldest = uses.isEmpty ? numAsked : uses[uses.count / 4]
+        if oldest == numAsked { return forget() }
+        begun.drop(usedUntil: oldest)
+        numSteps = begun.uses.count
     }
 
     // Moves hypotheses over the last letter typed: from the letter before it, from two before it, or by a rule.

@@ -38,6 +38,9 @@ final class Continuations {
 
     func contains(_ word: CodePoints) -> Bool { masses[word] != nil }
 
+    /// The same word, as it is held here: so that tables of the same words do not hold each a copy of its characters.
+    func kept(_ word: CodePoints) -> CodePoints? { masses.index(forKey: word).map { masses.keys[$0] } }
+
     /// Makes a word heavier.
     func add(_ word: CodePoints, _ mass: Double) {
         if masses[word] == nil, let keys { self.keys?.insert(word, at: place(of: word, keys)) }

@@ -58,10 +58,14 @@ enum Counts {
     }
 
     /// The masses of the words that followed a context.
-    static func continuations(_ database: Database, _ context: CodePoints) throws -> [CodePoints: Double] {
+    ///
+    /// - Parameter kept: a word of the file, as it is to be held.
+    static func continuations(
+        _ database: Database, _ context: CodePoints, kept: (CodePoints) -> CodePoints
+    ) throws -> [CodePoints: Double] {
         let rows = try database.run("SELECT word, mass FROM ngram WHERE context = ? AND \(isSane)", [.text(context)])
         var masses = [CodePoints: Double](minimumCapacity: rows.count)
-        for row in rows { if let word = row[0].text, let mass = row[1].real { masses[word] = mass } }
+        for row in rows { if let word = row[0].text, let mass = row[1].real { masses[kept(word)] = mass } }
         return masses
     }
 

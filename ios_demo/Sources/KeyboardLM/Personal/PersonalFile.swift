@@ -145,7 +145,7 @@ package final class PersonalFile {
     private func prepare(_ database: Database) throws {
         try database.run("PRAGMA secure_delete = ON")
         try database.run("PRAGMA temp_store = MEMORY")  // nothing personal in a folder of temporary files
-        try database.run("PRAGMA cache_size = -512")  // KB: a keyboard is killed for its memory
+        try database.run("PRAGMA cache_size = -256")  // KB: a keyboard is killed for its memory
         let application = try database.run("PRAGMA application_id").first?.first?.integer ?? 0
         let version = try database.run("PRAGMA user_version").first?.first?.integer ?? 0
         let names = Set(try database.run("SELECT name FROM sqlite_master").compactMap { $0.first?.text?.string })

@@ -82,7 +82,7 @@ public final class PersonalStore {
         if found.isRebased { epoch = -1 }
         for (context, word, mass) in found.ngrams {
             texts[word] = nil
-            tables[context]?.table.add(word, mass)
+            tables[context]?.table.add(tables[""]?.table.kept(word) ?? word, mass)
         }
         if state.numEvents / Self.tidyEvery > tidiedBefore { tidy() }
     }
@@ -341,7 +341,8 @@ public final class PersonalStore {
             tables[context]?.used = numAsked
             return known
         }
-        let made = Continuations(try Counts.continuations(database, context))
+        let all = context.isEmpty ? nil : try table(database, "")
+        let made = Continuations(try Counts.continuations(database, context) { all?.kept($0) ?? $0 })
         if tables.count >= Self.maxContexts {
             let oldest = tables.values.map(\.used).sorted()[Self.maxContexts / 4]
             tables = tables.filter { $0.value.used > oldest }
@@ -352,7 +353,7 @@ public final class PersonalStore {
 
     private func text(_ database: Database, _ key: CodePoints) throws -> CodePoints {
         if let text = texts[key] { return text }
-        let text = try Counts.heaviestForm(database, key)
+        let form = try Counts.heaviestForm(database, key), text = form == key ? key : form
         texts[key] = text
         return text
     }

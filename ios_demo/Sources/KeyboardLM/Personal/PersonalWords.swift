@@ -18,7 +18,10 @@ struct PersonalToken: Equatable {
         let text = isPlain ? token : Normaliser.normalise(token)
         if TextForm.isWord(text) {
             let numDigits = text.values.count(where: CharacterClass.isDigit)
-            if text.count <= Self.maxLength && numDigits <= Self.maxDigits { (key, self.text) = (Case.fold(text), text) }
+            if text.count <= Self.maxLength && numDigits <= Self.maxDigits {
+                let folded = Case.fold(text)
+                (key, self.text) = (folded == text ? text : folded, text)  // one copy of the characters
+            }
             return
         }
         let parts = form.encodeTokens(CodePoints("x ") + text).dropFirst()  // in mid-sentence, where capitals stay

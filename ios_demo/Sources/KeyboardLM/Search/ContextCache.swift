@@ -1,16 +1,14 @@
-import KeyboardLMKernels
-
 /// A path of piece ids behind a context.
 package typealias Path = [Int]
 
 /// What the network has said after one context, and after the continuations of it that were asked for so far.
 package final class Known {
     fileprivate let contextIDs: Path
-    fileprivate var probabilities: [Path: [Float]]
+    fileprivate var probabilities: [Path: Distribution]
 
-    fileprivate init(_ contextIDs: Path, logits: [Float]) {
+    fileprivate init(_ contextIDs: Path, _ given: Distribution) {
         self.contextIDs = contextIDs
-        probabilities = [[]: softmax(logits)]
+        probabilities = [[]: given]
     }
 }
 
@@ -27,7 +25,7 @@ package struct Boundary {
     }
 
     /// The next piece's probabilities after the context and a path, which `expand` has seen; none where it has not.
-    package func probabilities(_ path: Path = []) -> [Float] { known.probabilities[path] ?? [] }
+    package func probabilities(_ path: Path = []) -> Distribution { known.probabilities[path] ?? Distribution() }
 
     package func isKnown(_ path: Path) -> Bool { known.probabilities[path] != nil }
 
@@ -50,7 +48,7 @@ package struct Boundary {
         let parents = order.map { $0.count > 1 ? numbers[Array($0.dropLast())] ?? -1 : -1 }
         let logits = try cache.scoreTree(known.contextIDs, order.map { $0[$0.count - 1] }, parents, turn)
         for (path, row) in zip(order, logits) where known.probabilities[path] == nil {
-            known.probabilities[path] = softmax(row)
+            known.probabilities[path] = Distribution(logits: row, cache.room)
         }
         return true
     }
@@ -63,6 +61,7 @@ package final class ContextCache {
     private let backend: any Backend
     private let numRemembered: Int
     private var cachedIDs: Path = []
+    fileprivate let room = DistributionRoom()
     private var remembered: [Known] = []  // least recently used first
 
     package init(_ backend: any Backend, numRemembered: Int = 4) {
@@ -77,7 +76,7 @@ package final class ContextCache {
         } else {
             // The last token is fed again even if the cache holds it: its logits are what is wanted.
             let logits = try feed(ids, kept: min(shared(ids), ids.count - 1), turn)
-            remembered.append(Known(ids, logits: logits))
+            remembered.append(Known(ids, Distribution(logits: logits, room)))
             if remembered.count > numRemembered { remembered.removeFirst() }
         }
         return Boundary(self, remembered[remembered.count - 1], turn)
@@ -96,6 +95,7 @@ package final class ContextCache {
     package func forget() {
         cachedIDs = []
         remembered = []
+        room.clear()
     }
 
     fileprivate func scoreTree(_ context: Path, _ ids: [Int], _ parents: [Int], _ turn: Turn) throws -> [[Float]] {
@@ -132,13 +132,5 @@ package final class ContextCache {
         turn.countCall(begun: begun)
         cachedIDs = ids
         return logits
-    }
-}
-
-/// Probabilities of logits.
-package func softmax(_ logits: [Float]) -> [Float] {
-    [Float](unsafeUninitializedCapacity: logits.count) { buffer, filled in
-        if let start = buffer.baseAddress { klm_probabilities(logits, logits.count, start) }
-        filled = logits.count
     }
 }

@@ -48,7 +48,7 @@ package final class PieceSet {
     }
 
     /// The pieces of a span that a distribution gives most to as beginnings of words, in order; of equal ones the first.
-    func best(_ count: Int, _ given: [Float], _ span: Range<Int>) -> [(place: Int, mass: Float)] {
+    func best(_ count: Int, _ given: Distribution, _ span: Range<Int>) -> [(place: Int, mass: Float)] {
         precondition(given.count > largestID, "a distribution over other pieces")
         return given.withUnsafeBufferPointer { given in
             ids.withUnsafeBufferPointer { ids in
@@ -83,7 +83,7 @@ package final class PieceSet {
     /// What a distribution gives to the pieces at some places.
     ///
     /// - Parameter begins: whether they would begin a word: nothing is given to those that may not.
-    func masses(_ given: [Float], _ places: some Collection<Int>, begins: Bool) -> [Double] {
+    func masses(_ given: Distribution, _ places: some Collection<Int>, begins: Bool) -> [Double] {
         precondition(given.count > largestID, "a distribution over other pieces")
         return [Double](unsafeUninitializedCapacity: places.count) { masses, filled in
             given.withUnsafeBufferPointer { given in

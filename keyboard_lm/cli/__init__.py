@@ -33,6 +33,7 @@ COMMANDS = {
     "time-box": "Train a model and its teacher in so many minutes.",
     "join-weights": "Put weights together that `time-box` wrote in parts.",
     "generate": "Let a model write messages for a smaller one to learn from.",
+    "average": "Average models that went on from the same one.",
     "tune": "Fine-tune a model for the few bits its weights will be stored in.",
     "federate": "Improve a model by what devices learn, without their text.",
     "eval": "Measure a model on text.",

@@ -31,6 +31,7 @@ match arguments[0]:
     case "unpack-chat": made(given["-o"] + "/chitchat.txt.xz")
     case "corpus": made(given["-o"] + "/manifest.json")
     case "train" | "distill" | "tune": made(given["-o"] + "/checkpoint/checkpoint.json")
+    case "average": made(given["-o"] + "/checkpoint.json")
     case "adopt": made(given["-o"] + "/teacher/foreign.json")
     case "export-onnx": made(arguments[1] + "/model.int4.onnx")
     case "stop": sys.exit(130)
@@ -63,13 +64,23 @@ def test_every_step_runs_once_in_order_and_only_what_is_missing_again(call: obje
     assert callable(call)
     code, output, calls = call()
     assert code == 0, output
-    steps = ["unpack-chat", "corpus", "train", "train", "adopt", "distill", "tune", "export-onnx"]
+    steps = [
+        "unpack-chat",
+        "corpus",
+        *["train"] * 2,
+        "tune",
+        "adopt",
+        *["train"] * 3,
+        "distill",
+        "average",
+        "export-onnx",
+    ]
     assert [line.split()[0] for line in calls] == steps
     assert (tmp_path / "out/text/a.txt.xz").is_symlink()
     assert call()[2] == []
     shutil.rmtree(tmp_path / "out/9m-taught")
-    shutil.rmtree(tmp_path / "out/9m-tuned")
-    assert [line.split()[0] for line in call()[2]] == ["distill", "tune", "export-onnx"]
+    shutil.rmtree(tmp_path / "out/9m-mean")
+    assert [line.split()[0] for line in call()[2]] == ["distill", "average", "export-onnx"]
 
 
 def test_a_download_that_fails_stops_it(call: object) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyboard_lm.text.form import normalise
+from keyboard_lm_training.corpus.contractions import mend_contractions
 
 _LINK = re.compile(r"https?://|www\.\w", re.IGNORECASE)
 _EMAIL = re.compile(r"\w@[\w-]+\.\w")
@@ -18,19 +19,22 @@ _MOJIBAKE = re.compile("\ufffd|\u00e2\u20ac|\u00f0\u0178|\u00c3[\u00a1-\u00bc]")
 
 @dataclass(frozen=True, slots=True)
 class CleanOptions:
-    """What is dropped.
+    """What is dropped, and what is mended.
 
     Attributes:
         min_document_chars: shorter documents go (OpenELM: 200).
         min_document_tokens: documents of fewer pieces go; counted after the tokenizer (OpenELM: 256).
         max_message_chars: longer messages go; nobody types them.
         drop_personal: messages with a link, an e-mail address or a telephone number go.
+        mend_contractions: English contractions get their apostrophe (``dont``): what people mean is learned, not what
+            they leave standing.
     """
 
     min_document_chars: int = 0
     min_document_tokens: int = 0
     max_message_chars: int = 10_000
     drop_personal: bool = True
+    mend_contractions: bool = False
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the values, in words."""
@@ -62,7 +66,7 @@ def clean_document(lines: Iterable[str], options: CleanOptions) -> tuple[list[st
             if reason:
                 dropped[reason] += 1
             else:
-                messages.append(message)
+                messages.append(mend_contractions(message) if options.mend_contractions else message)
     if messages and sum(map(len, messages)) < options.min_document_chars:
         dropped["short_document"] += len(messages)
         messages = []

@@ -6,22 +6,23 @@ import re
 from functools import cache
 from importlib import resources
 
+from keyboard_lm_training.language_data.tables import table_rows
+
 # Words of their own that chat hardly ever means: mended unless what stands before them makes a noun of them.
 _NEARLY_ALWAYS = ("cant", "wont")
 _BEFORE_A_NOUN = "a|an|the|this|that|of|and|my|his|her|its|our|your|their|is|was|were|as|than|de"
-_TABLE = "contractions.tsv"
 
 
 @cache
-def _meant(language: str) -> dict[str, str]:
-    table = resources.files("keyboard_lm").joinpath("languages", language, _TABLE).read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in table.splitlines()[1:] if line.strip()]
-    return {typed: meant for typed, meant, *marks in rows if "yes" not in marks or typed in _NEARLY_ALWAYS}
+def _meant() -> dict[str, str]:
+    table = resources.files("keyboard_lm").joinpath("languages", "en", "contractions.tsv").read_text(encoding="utf-8")
+    rows = table_rows(table.splitlines())
+    return {row["typed"]: row["meant"] for row in rows if row["ambiguous"] != "yes" or row["typed"] in _NEARLY_ALWAYS}
 
 
 @cache
-def _pattern(language: str) -> re.Pattern[str]:
-    words = _meant(language)
+def _pattern() -> re.Pattern[str]:
+    words = _meant()
     sure = "|".join(sorted(words.keys() - set(_NEARLY_ALWAYS)))
     doubtful = "|".join(word for word in _NEARLY_ALWAYS if word in words)
     bounded = r"(?<![\w'’.@/#-])(?:{0})(?![\w'’@/-]|\.\w)"
@@ -32,8 +33,8 @@ def _pattern(language: str) -> re.Pattern[str]:
     )
 
 
-def mend_contractions(text: str, language: str = "en") -> str:
-    """Return a text whose contractions have their apostrophe.
+def mend_contractions(text: str) -> str:
+    """Return an English text whose contractions have their apostrophe.
 
     Only letters that are no word of their own are mended (``dont``, not ``its`` or ``well``), and ``cant`` and ``wont``
     where no noun can stand. Capitals stay: ``Dont``, ``DONT``; ``im`` gets the one it lacks.
@@ -44,11 +45,11 @@ def mend_contractions(text: str, language: str = "en") -> str:
         typed = match["sure"] or match["doubtful"]
         if match["doubtful"] and before:
             return match[0]
-        meant = _meant(language)[typed.lower()]
+        meant = _meant()[typed.lower()]
         if len(typed) > 2 and typed.isupper():
             meant = meant.upper()
         elif typed[0].isupper():
             meant = meant[0].upper() + meant[1:]
         return before + meant
 
-    return _pattern(language).sub(mended, text)
+    return _pattern().sub(mended, text)

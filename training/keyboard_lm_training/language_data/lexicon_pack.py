@@ -11,7 +11,6 @@ frequent.
 
 from __future__ import annotations
 
-import csv
 import gzip
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ from keyboard_lm.text.case import fold
 from keyboard_lm.words.lexicon import HIDDEN, LEXICON_FILE, Entry, build_lexicon
 from keyboard_lm_training.language_data.hunspell_words import expanded, read_affixes
 from keyboard_lm_training.language_data.rare_words import RareWordOptions, Scale, rare_words
+from keyboard_lm_training.language_data.tables import table_rows
 from keyboard_lm_training.language_data.word_counts import Count, read_counts
 
 
@@ -92,10 +92,9 @@ def _lines(path: Path | None) -> list[str]:
     return [line for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()) if line[:1] != "#"]
 
 
-def _read_table(path: Path) -> list[Mapping[str, str]]:
+def _read_table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        rows = (line for line in file if not line.startswith("#"))
-        return list(csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE))
+        return table_rows(file)
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

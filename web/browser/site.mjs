@@ -69,10 +69,16 @@ export async function tapKeys(page, text) {
 /** The key of a character, or of an action such as `shift`. */
 export const keyOf = (page, name) => page.locator(`#keyboard [data-key=${JSON.stringify(name)}]`);
 
-/** The bar, once it is that of what was typed last. */
+/** The bar, once it is that of what was typed last and has the expected text in one of its slots. */
 export async function barOf(page, expected, timeout = 10000) {
-  await page.waitForFunction(
-    (text) => [...document.querySelectorAll("#bar .slot")].some((slot) => slot.textContent === text), expected, { timeout },
+  const slots = await page.waitForFunction(
+    (text) => {
+      const bar = document.querySelector("#bar[aria-busy=false]");
+      const texts = [...(bar?.querySelectorAll(".slot") ?? [])].map((slot) => slot.textContent);
+      return texts.includes(text) ? texts : null;
+    },
+    expected,
+    { timeout },
   );
-  return page.locator("#bar .slot").allTextContents();
+  return slots.jsonValue();
 }

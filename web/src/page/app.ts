@@ -201,7 +201,9 @@ class App implements Listener {
   }
 
   private send(event: Event): number | null {
-    return this.session ? this.session.send(event) : null;
+    if (!this.session) return null;
+    $("bar").setAttribute("aria-busy", "true"); // until the bar of this event is there
+    return this.session.send(event);
   }
 
   private backspace(): void {
@@ -283,6 +285,7 @@ class App implements Listener {
       return button;
     });
     $("bar").replaceChildren(...buttons);
+    $("bar").setAttribute("aria-busy", "false");
   }
 }
 

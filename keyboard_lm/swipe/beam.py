@@ -23,6 +23,7 @@ from keyboard_lm.words.lexicon import ROOT
 
 Numbers = NDArray[np.intp]
 _SLACK = 4  # points before a hypothesis' best one that its next letter may be meant at all the same
+_TIE = np.float32(1 / 1024)  # nats: what is nearer together is equally good, for sums of singles must not choose
 _CHILDREN = 4  # times as many as hypotheses are looked at
 
 
@@ -124,8 +125,9 @@ class Beam:
         parents, children = self._children(nodes)
         # What a child costs at least, nearly: its parent's best, and its own letter at the best point from there on.
         whole = costs + evidence.rest[:, None]
-        points = np.maximum(whole.argmin(axis=0) - _SLACK, 0)
-        bound = whole.min(axis=0).take(parents) + later[points.take(parents), self._key.take(children)]
+        least = whole.min(axis=0)
+        points = np.maximum((whole <= least + _TIE).argmax(axis=0) - _SLACK, 0)
+        bound = least.take(parents) + later[points.take(parents), self._key.take(children)]
         bound -= self._promise.take(children)
         hopeful = _lowest(bound, _CHILDREN * self.options.num_nodes, most)
         return parents.take(hopeful), children.take(hopeful)
@@ -146,7 +148,7 @@ class Beam:
         found = np.concatenate((costs.take(places), costs.take(early) + more))
         places = np.concatenate((places, early))
         ranks = found - options.frequency_weight * self.log_frequency.take(words)
-        order = ranks.argsort(kind="stable")[: 3 * options.num_words]  # a word may be there from several nodes
+        order = _coarse(ranks).argsort(kind="stable")[: 3 * options.num_words]  # a word may be there from several nodes
         firsts = np.sort(np.unique(words.take(order), return_index=True)[1])[: options.num_words]
         best = order.take(firsts)
         return Found(nodes.take(places.take(best)), words.take(best), found.take(best))
@@ -169,5 +171,11 @@ def _least_later(costs: Floats) -> Floats:
 def _lowest(ranks: Floats, num: int, most: float) -> Numbers:
     kept = (ranks < most).nonzero()[0]
     if len(kept) > num:
-        kept = kept.take(best_places(-ranks.take(kept), num))
+        kept = kept.take(best_places(-_coarse(ranks.take(kept)), num))
     return kept
+
+
+def _coarse(ranks: Floats) -> Floats:
+    # The words along a straight way cost the same but for the order in which their costs were summed.
+    coarse: Floats = np.rint(ranks / _TIE)
+    return coarse

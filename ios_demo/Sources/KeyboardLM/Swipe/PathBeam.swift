@@ -26,7 +26,7 @@ struct PathBeam {
         var costs: [Float]  // those of a node side by side, (N, T)
     }
 
-    private static let slack = 4, childrenPerNode = 4
+    private static let slack = 4, childrenPerNode = 4, tie: Float = 1 / 1024
 
     let trie: KeyTrie
     let options: PathBeamOptions
@@ -89,11 +89,8 @@ struct PathBeam {
         var parents: [Int] = [], children: [Int] = [], bounds: [Float] = []
         for (place, node) in now.nodes.enumerated() {
             // What a child costs at least, nearly: its parent's best, and its own letter at the best point from there on.
-            var least = Float.infinity, at = 0
-            for point in 0..<num {
-                let whole = now.costs[place * num + point] + evidence.rest[point]
-                if whole < least { (least, at) = (whole, point) }
-            }
+            let least = least(now.costs, place, evidence.rest), tied = least + Self.tie
+            let at = (0..<num).first { now.costs[place * num + $0] + evidence.rest[$0] <= tied } ?? 0
             let point = max(at - Self.slack, 0)
             for child in trie.children(of: node) {
                 parents.append(place)
@@ -127,7 +124,7 @@ struct PathBeam {
             let more = options.unfinished + Float(trie.keysToBest[end.node]) * options.unfinishedKey
             found.append(Found(node: end.node, word: Int(trie.bestWord[end.node]), cost: end.cost + more))
         }
-        let ranks = found.map { $0.cost - options.frequencyWeight * logFrequency($0.word) }
+        let ranks = found.map { Self.coarse($0.cost - options.frequencyWeight * logFrequency($0.word)) }
         let order = ranks.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }
         var seen: Set<Int> = [], kept: [Found] = []
         for place in order.prefix(3 * options.numWords) where seen.insert(found[place].word).inserted {
@@ -141,6 +138,9 @@ struct PathBeam {
     private static func lowest(_ ranks: [Float], _ num: Int, _ most: Float) -> [Int] {
         let kept = ranks.indices.filter { ranks[$0] < most }
         guard kept.count > num else { return kept }
-        return bestPlaces(kept.map { -ranks[$0] }, num).map { kept[$0] }
+        return bestPlaces(kept.map { -coarse(ranks[$0]) }, num).map { kept[$0] }
     }
+
+    // The words along a straight way cost the same but for the order in which their costs were summed.
+    private static func coarse(_ rank: Float) -> Float { (rank / tie).rounded(.toNearestOrEven) }
 }

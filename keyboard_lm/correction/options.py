@@ -34,7 +34,8 @@ class CorrectorOptions:
         frequency_mix: how much the lexicon's frequency counts against the network in another word's probability.
         frequency_mix_alone: the same for the first word of a field, of which the network knows little.
         least_frequency: of both words that a missing space is put between.
-        least_phrase: probability of the two given the context; ``moviebot`` is no movie bot.
+        least_phrase: probability of the two given the context; ``moviebot`` is no movie bot
+            (``tests/benchmarks/missed_spaces.py``).
         reconsider_ratio: for the word before the last, now that the next one is known.
         reconsider_margin: how much less probable than what was typed a word may have been, to be thought of again.
         max_letters: longer words are left alone.
@@ -55,9 +56,9 @@ class CorrectorOptions:
     hit_for_space: float = 0.002
     hit_for_letter: float = 0.001
     frequency_mix: float = 0.02
-    frequency_mix_alone: float = 0.6
+    frequency_mix_alone: float = 0.8
     least_frequency: int = 60
-    least_phrase: float = 3e-7
+    least_phrase: float = 1e-7
     reconsider_ratio: float = 10.0
     reconsider_margin: float = 100.0
     max_letters: int = 24

@@ -88,7 +88,7 @@ class ErrorRates:
     doubling: float = 0.004
     transposition: float = 0.003
     first_letter: float = 0.45
-    moved: float = 0.0002
+    moved: float = 0.0003
     vowel: float = 0.004
     spelling: float = 0.0002
     missed_space: float = 0.004

@@ -16,7 +16,7 @@ import lzma
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from recorded import LISTS, Misspelling, in_sentences, of_typists, read_list, se
 from keyboard_lm.backends import load_backend
 from keyboard_lm.correction.decision import other_of
 from keyboard_lm.correction.gate import FEATURES, GATE_FILE, to_toml
-from keyboard_lm.correction.hypotheses import literal_of
+from keyboard_lm.correction.hypotheses import Hypothesis, literal_of
 from keyboard_lm.decoding.boundaries import Boundaries
 from keyboard_lm.keyboard.language import Language, load_language
 from keyboard_lm.keyboard.suggester import Suggester
@@ -83,6 +83,14 @@ class Judge:
         self._corrector = suggester._corrector
         self._boundaries: Boundaries = suggester._boundaries
         self._form = checkpoint.tokenizer.form
+
+    def is_known(self, word: str) -> bool:
+        """Return whether letters are a word as they stand."""
+        return self._corrector.knows(word)
+
+    def hypotheses(self, text: str) -> Sequence[Hypothesis]:
+        """Return what the word that ends a text may have been meant to be."""
+        return self._corrector.judge(text, self._boundaries.at).hypotheses
 
     def case(self, misspelling: Misspelling) -> Case | None:
         """Return what the gate sees of one; None where it is not asked."""

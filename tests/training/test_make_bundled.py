@@ -73,6 +73,8 @@ def test_every_step_runs_once_in_order_and_only_what_is_missing_again(call: obje
         *["train"] * 3,
         "distill",
         "average",
+        *["train"] * 2,
+        "average",
         "export-onnx",
     ]
     assert [line.split()[0] for line in calls] == steps
@@ -80,7 +82,9 @@ def test_every_step_runs_once_in_order_and_only_what_is_missing_again(call: obje
     assert call()[2] == []
     shutil.rmtree(tmp_path / "out/9m-taught")
     shutil.rmtree(tmp_path / "out/9m-mean")
-    assert [line.split()[0] for line in call()[2]] == ["distill", "average", "export-onnx"]
+    shutil.rmtree(tmp_path / "out/9m-second-b")
+    shutil.rmtree(tmp_path / "out/9m-last")
+    assert [line.split()[0] for line in call()[2]] == ["distill", "average", "train", "average", "export-onnx"]
 
 
 def test_a_download_that_fails_stops_it(call: object) -> None:

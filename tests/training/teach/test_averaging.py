@@ -61,11 +61,25 @@ def test_the_record_names_the_branches_and_where_they_began(
 def test_runs_that_began_elsewhere_have_no_mean(
     branches: list[Checkpoint], origin: Checkpoint, tiny_run: TrainConfig, tiny_corpus: Path, tmp_path: Path
 ) -> None:
-    elsewhere = _run(tiny_run.with_changes(seed=4), tiny_corpus, tmp_path / "elsewhere", branches[0])
-    for strange in (origin, elsewhere):
+    elsewhere = _run(tiny_run.with_changes(seed=4), tiny_corpus, tmp_path / "elsewhere", None)
+    grandchild = _run(tiny_run.with_changes(seed=5), tiny_corpus, tmp_path / "grandchild", branches[0])
+    for strangers in ([branches[0], elsewhere], [branches[1], grandchild], [*branches, elsewhere]):
         with pytest.raises(CheckpointError, match="did not begin at the same weights"):
-            average_checkpoints([branches[0], strange], tmp_path / "mean")
+            average_checkpoints(strangers, tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
+    average_checkpoints([grandchild, origin, *branches], tmp_path / "mean")  # each is reached by way of the others
+
+
+def test_shares_say_how_much_each_counts(branches: list[Checkpoint], origin: Checkpoint, tmp_path: Path) -> None:
+    mean = average_checkpoints([origin, branches[0]], tmp_path / "mean", [3, 1])
+    for name, value in mean.weights().items():
+        expected = 0.75 * np.asarray(origin.weights()[name], np.float64) + 0.25 * branches[0].weights()[name]
+        np.testing.assert_allclose(np.asarray(value, np.float64), expected, rtol=2**-10, atol=1e-7)
+    assert [run["share"] for run in mean.record()["average_of"]] == [0.75, 0.25]
+    for wrong in ([1], [1, 0], [1, -1], [1, float("nan")]):
+        with pytest.raises(CheckpointError, match="2 checkpoints take as many positive shares"):
+            average_checkpoints([origin, branches[0]], tmp_path / "none", wrong)
+    assert not (tmp_path / "none").exists()
 
 
 def test_another_shape_or_one_checkpoint_alone_is_refused(

@@ -18,9 +18,9 @@ package struct CorrectorOptions: Equatable, Sendable {
     /// Of hitting a key above the space bar for it; the digit above a letter for that.
     package var hitForSpace = 0.002, hitForLetter = 0.001
     /// How much the lexicon's frequency counts against the network in another word's probability; for a field's first word.
-    package var frequencyMix = 0.02, frequencyMixAlone = 0.6
+    package var frequencyMix = 0.02, frequencyMixAlone = 0.8
     /// Of both words that a missing space is put between; the probability of the two given the context.
-    package var leastFrequency = 60, leastPhrase = 3e-7
+    package var leastFrequency = 60, leastPhrase = 1e-7
     /// For the word before the last, now that the next one is known; how much less probable than what was typed a word may
     /// have been, to be thought of again.
     package var reconsiderRatio = 10.0, reconsiderMargin = 100.0

@@ -23,7 +23,7 @@ package struct TapModel: Equatable, Sendable, Decodable {
 package struct ErrorRates: Equatable, Sendable, Decodable {
     package var omission = 0.005, firstOmission = 0.0005, singleForDouble = 0.02, apostrophe = 0.1, hyphen = 0.05
     package var accent = 0.9, insertion = 0.004, doubling = 0.004, transposition = 0.003, vowel = 0.004, spelling = 0.0002
-    package var firstLetter = 0.45, moved = 0.0002
+    package var firstLetter = 0.45, moved = 0.0003
     package var missedSpace = 0.004, straySpace = 0.0002, missedShift = 0.08, strayShift = 0.02
 
     private enum CodingKeys: String, CodingKey {

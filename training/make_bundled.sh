@@ -63,28 +63,22 @@ step "$out/9m-tuned/checkpoint/checkpoint.json" "four bits" "${lm[@]}" tune "$ou
 step "$out/teacher/teacher/foreign.json" "the teacher" "${lm[@]}" adopt "$teacher" --data "$out/keyboard" \
     -o "$out/teacher" --own "$out/9m-tuned/checkpoint" --steps "${TEACHER_STEPS:-20}"
 # Four runs go on from there, three on text alone and one taught; their mean is better than each of them.
-go_on() { # go_on NAME WHAT SEED RATE WARMUP DECAY STEPS
+go_on() { # go_on NAME WHAT FROM SEED RATE WARMUP DECAY STEPS
     step "$out/$1/checkpoint/checkpoint.json" "$2" "${lm[@]}" train --size 9m --data "$out/keyboard" -o "$out/$1" \
-        --init "$out/9m-tuned/checkpoint" --seed "$3" --learning-rate "$4" --warmup-steps "$5" --decay-share "$6" \
-        --steps "$7" --micro-batch 32
+        --init "$out/$3" --seed "$4" --learning-rate "$5" --warmup-steps "$6" --decay-share "$7" --steps "$8" --micro-batch 32
 }
-go_on 9m-text-a "2.7 M tokens more" 3 6e-4 10 0.97 335
-go_on 9m-text-b "7 M tokens more" 3 1.5e-3 60 0.9 850
-go_on 9m-text-c "33 M tokens more" 5 3e-3 60 0.6 "${TEXT_STEPS:-4000}"
+go_on 9m-text-a "2.7 M tokens more" 9m-tuned/checkpoint 3 6e-4 10 0.97 335
+go_on 9m-text-b "7 M tokens more" 9m-tuned/checkpoint 3 1.5e-3 60 0.9 850
+go_on 9m-text-c "33 M tokens more" 9m-tuned/checkpoint 5 3e-3 60 0.6 "${TEXT_STEPS:-4000}"
 step "$out/9m-taught/checkpoint/checkpoint.json" "the student" "${lm[@]}" distill --teacher "$out/teacher/teacher" \
     --size 9m --data "$out/keyboard" -o "$out/9m-taught" --seed 3 --init "$out/9m-tuned/checkpoint" --alpha 0.9 \
     --logits "$out/logits" --taught-tokens "${TAUGHT_TOKENS:-1M}" --fresh-share 0.5 --learning-rate 1.5e-3 \
     --warmup-steps 60 --steps "${STUDENT_STEPS:-850}" --decay-share 0.9 --micro-batch 32
 step "$out/9m-mean/checkpoint.json" "their mean" "${lm[@]}" average "$out/9m-text-a" "$out/9m-text-b" \
     "$out/9m-text-c" "$out/9m-taught" -o "$out/9m-mean"
-second() { # second NAME SEED RATE: a run that goes on from the mean
-    step "$out/$1/checkpoint/checkpoint.json" "10 M tokens more from the mean" "${lm[@]}" train --size 9m --data "$out/keyboard" \
-        -o "$out/$1" --init "$out/9m-mean" --seed "$2" --learning-rate "$3" --warmup-steps 60 --decay-share 0.9 \
-        --steps "${SECOND_STEPS:-1200}" --micro-batch 32
-}
-second 9m-second-a 11 1.5e-3
-second 9m-second-b 12 2.5e-3
+go_on 9m-second-a "10 M tokens more from the mean" 9m-mean 11 1.5e-3 60 0.9 "${SECOND_STEPS:-1200}"
+go_on 9m-second-b "10 M tokens more from the mean" 9m-mean 12 2.5e-3 60 0.9 "${SECOND_STEPS:-1200}"
 step "$out/9m-last/checkpoint.json" "the mean of all of these" "${lm[@]}" average "$out/9m-second-a" "$out/9m-second-b" \
-    "$out/9m-mean" "$out/9m-tuned" --shares 2,1,2,2 -o "$out/9m-last"
+    "$out/9m-mean" "$out/9m-tuned" --shares 1,1,2,1 -o "$out/9m-last"
 step "$out/9m-last/model.int4.onnx" "the graph" "${lm[@]}" export-onnx "$out/9m-last"
 echo "all is done: $out/9m-last"

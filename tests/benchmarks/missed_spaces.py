@@ -30,7 +30,7 @@ BETWEEN = ("", "b", "n", "v")  # no space, or a key above it
 _WORD = re.compile("[A-Za-z][a-z]{1,7}")
 
 
-def joined(folder: Path, rng: random.Random, knows: Judge) -> dict[str, list[tuple[str, str]]]:
+def joined(folder: Path, rng: random.Random, judge: Judge) -> dict[str, list[tuple[str, str]]]:
     """Return contexts, and two words after them as one, of messages' beginnings and of later places."""
     found: dict[str, list[tuple[str, str]]] = {"first two words": [], "later words": []}
     for name in REGISTERS:
@@ -40,10 +40,10 @@ def joined(folder: Path, rng: random.Random, knows: Judge) -> dict[str, list[tup
             words = line.split(" ")
             for kind, place in (("first two words", 0), ("later words", rng.randrange(2, max(3, len(words) - 2)))):
                 pair = words[place : place + 2]
-                if len(words) < place + 3 or not all(_WORD.fullmatch(word) and knows.is_known(word) for word in pair):
+                if len(words) < place + 3 or not all(_WORD.fullmatch(word) and judge.is_known(word) for word in pair):
                     continue
                 typed = rng.choice(BETWEEN).join(pair)
-                if not knows.is_known(typed):
+                if not judge.is_known(typed):
                     found[kind].append((" ".join([*words[:place], ""]), typed))
     return found
 
@@ -67,10 +67,8 @@ def main() -> None:
         logs = []
         for context, typed in some:
             found = judge.hypotheses(context + typed)
-            if not found:
-                continue
-            best = found[0]
-            if " " in best.text and best.replaced == typed and lead_of(best, found) >= ratio:
+            best = found[0] if found else None
+            if best and " " in best.text and best.replaced == typed and lead_of(best, found) >= ratio:
                 logs.append(best.log_joint - best.log_channel)
         report[kind] = [100 * sum(log >= math.log(least) for log in logs) / len(some) for least in LEAST]
         print(f"{kind:16} ({len(some)})  " + "  ".join(f"{row:4.1f}" for row in report[kind]))

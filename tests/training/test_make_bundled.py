@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from click import Command
 from click.testing import CliRunner
 
 from keyboard_lm.cli import main
+from keyboard_lm.network.checkpoint import RECORD_FILE, bundled_folder
 
 _SCRIPT = Path(__file__).parents[2] / "training" / "make_bundled.sh"
 
@@ -78,6 +80,9 @@ def test_every_step_runs_once_in_order_and_only_what_is_missing_again(call: obje
         "export-onnx",
     ]
     assert [line.split()[0] for line in calls] == steps
+    shipped = json.loads((bundled_folder() / RECORD_FILE).read_text())["average_of"]
+    given = [float(share) for share in calls[-2].split("--shares ")[1].split()[0].split(",")]
+    assert [share / sum(given) for share in given] == pytest.approx([part["share"] for part in shipped])
     assert (tmp_path / "out/text/a.txt.xz").is_symlink()
     assert call()[2] == []
     shutil.rmtree(tmp_path / "out/9m-taught")

@@ -55,15 +55,13 @@ def average_checkpoints(
 
 def _are_related(checkpoints: Sequence[Checkpoint], records: Sequence[dict[str, Any]]) -> bool:
     """Whether one is reached from any other by way of where they began."""
-    family: set[str] = set()
-    known = [
+    family, *known = [
         {digest for digest in (checkpoint.digest, (record.get("initial") or {}).get("digest")) if digest}
         for checkpoint, record in zip(checkpoints, records, strict=True)
     ]
-    family |= known.pop(0)
     while near := [digests for digests in known if digests & family]:
+        known = [digests for digests in known if digests not in near]
         family.update(*near)
-        known = [digests for digests in known if not digests & family]
     return not known
 
 
